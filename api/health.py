@@ -1,0 +1,54 @@
+"""Whether the process is up, and whether it has fresh data."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from api import models
+from api.catalog import Catalog, Clock
+from store.snapshot import SiteHead
+
+
+def router(catalog: Catalog, clock: Clock) -> APIRouter:
+    """The health routes of one application."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/livez", operation_id="alive", summary="Whether the process is up")
+    async def livez(response: Response) -> models.Alive:
+        response.headers["cache-control"] = "no-store"
+        return models.Alive()
+
+    @routes.get(
+        "/readyz",
+        operation_id="ready",
+        summary="Whether the store answers, and the age of the newest scan",
+        responses={503: {"model": models.Readiness, "description": "The store is away, or never answered."}},
+    )
+    async def readyz(response: Response) -> models.Readiness:
+        readiness = _readiness(catalog, clock)
+        response.headers["cache-control"] = "no-store"
+        if not readiness.ready:
+            response.status_code = 503
+        return readiness
+
+    return routes
+
+
+def _readiness(catalog: Catalog, clock: Clock) -> models.Readiness:
+    health = catalog.health()
+    sites = catalog.index.sites if catalog.index is not None else {}
+    scans = [scan for site, line in sites.items() if (scan := _newest(site, line, clock)) is not None]
+    return models.Readiness(
+        ready=not health.stale,
+        store_answered_s=health.answered_s,
+        fault=health.fault,
+        sites=len(sites),
+        newest=max(scans, key=lambda scan: scan.time, default=None),
+        primary=next((scan for scan in scans if scan.site == catalog.primary_site), None),
+    )
+
+
+def _newest(site: str, line: SiteHead, clock: Clock) -> models.NewestScan | None:
+    if line.newest is None:
+        return None
+    return models.NewestScan(site=site, time=line.newest, age_s=(clock() - line.newest).total_seconds())

@@ -1,0 +1,77 @@
+"""Whole answers as bytes: what the short path and the last-resort error handler send.
+
+A `Body` is a document in each encoding that it is served in, computed once and sent many times.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+from starlette.types import Send
+
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+PNG = b"image/png"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, ready to be sent; `Content-Length` is added on sending, except to a 304."""
+
+    status: int
+    headers: tuple[Header, ...] = ()
+    body: bytes = b""
+
+    async def send(self, send: Send) -> None:
+        """Send the answer as ASGI messages."""
+        headers = list(self.headers)
+        if self.status != 304:
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A document's bytes in one encoding, with the strong entity tag of exactly these bytes."""
+
+    data: bytes
+    etag: bytes
+    headers: tuple[Header, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON document: as it is, and compressed where that is shorter.
+
+    The tag of the plain bytes is their SHA-256; that of the compressed bytes has a suffix, since one strong
+    tag may not name two byte strings (RFC 9110, section 8.8.3.3).
+    """
+
+    plain: Representation
+    compressed: Representation | None
+
+    @classmethod
+    def json(cls, document: object) -> Body:
+        """The body of a JSON document; equal documents give equal bytes."""
+        data = msgspec.json.encode(document)
+        digest = hashlib.sha256(data).hexdigest()
+        packed = gzip.compress(data, compresslevel=6, mtime=0)
+        shorter = len(packed) < len(data)
+        return cls(
+            _representation(data, f'"{digest}"'),
+            _representation(packed, f'"{digest}-gzip"', (b"content-encoding", b"gzip")) if shorter else None,
+        )
+
+    def chosen(self, gzip_wanted: bool) -> Representation:
+        """The representation for a client that does or does not take gzip."""
+        return self.compressed if gzip_wanted and self.compressed else self.plain
+
+
+def _representation(data: bytes, etag: str, *headers: Header) -> Representation:
+    tag = etag.encode("ascii")
+    return Representation(data, tag, ((b"content-type", JSON), (b"etag", tag), *headers))

@@ -1,0 +1,142 @@
+"""Assets by day and site: raw volumes, rendered sweeps, scan lists.
+
+Each is a thin wrapper: it hands the partitions of its run to the pipeline, and what the pipeline reports to
+Dagster. A run may have one partition, or a range of a day's sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+from pydantic import Field
+
+from nexrad_assets import metadata, pipeline, upkeep
+from nexrad_assets.partitions import partition_key, site_days
+from nexrad_assets.pipeline import Workshop
+from nexrad_assets.reports import Collected, Listed, Mode, Rendered, SiteDay
+from nexrad_assets.runs import LIVE, MODE_TAG
+from nexrad_assets.source import SourceError, SourceUnavailable
+from store.objects import StoreError, StoreUnavailable
+from store.snapshot import SnapshotError
+
+FETCH_POOL = "nexrad_fetch"
+RENDER_POOL = "nexrad_render"
+GROUP = "nexrad_level2"
+
+NETWORK_RETRY = dg.RetryPolicy(
+    max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+
+HOPELESS = (SourceError, StoreError, SnapshotError, ValueError)
+"""Faults that the same run would meet again."""
+
+
+class VolumesConfig(dg.Config):
+    """How to fetch."""
+
+    force: bool = Field(default=False, description="Fetch and render again what is there already.")
+
+
+def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The Level 2 assets over these days and sites."""
+    one_run_a_partition = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+    @dg.asset(
+        key=metadata.VOLUMES,
+        partitions_def=partitions,
+        backfill_policy=one_run_a_partition,
+        pool=FETCH_POOL,
+        retry_policy=NETWORK_RETRY,
+        group_name=GROUP,
+        description="Raw Level 2 volumes, fetched whole where they are not rendered yet.",
+    )
+    def nexrad_level2_volumes(
+        context: dg.AssetExecutionContext, config: VolumesConfig, workshop: dg.ResourceParam[Workshop]
+    ) -> None:
+        with translated():
+            reports = pipeline.collect(
+                workshop, _partitions(context), mode_of(context), force=config.force, log=context.log.info
+            )
+        for report in reports:
+            _tell(context, report, metadata.of_collected(report))
+        context.log.info(_fetched_in_all(reports))
+
+    @dg.asset(
+        key=metadata.SWEEPS,
+        deps=[metadata.VOLUMES],
+        partitions_def=partitions,
+        backfill_policy=one_run_a_partition,
+        pool=RENDER_POOL,
+        retry_policy=NETWORK_RETRY,
+        group_name=GROUP,
+        description="Every tilt as a georeferenced palette PNG, and the snapshot that lists them.",
+    )
+    def nexrad_level2_sweeps(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
+        with translated():
+            reports = pipeline.render(workshop, _partitions(context), mode_of(context), log=context.log.info)
+        now, api_url = workshop.clock(), workshop.settings.api_url
+        for report in reports:
+            _tell(context, report, metadata.of_rendered(report, workshop.store, now, api_url))
+        context.log.info(_rendered_in_all(reports))
+
+    @dg.asset(
+        key=metadata.SCAN_LIST,
+        deps=[metadata.SWEEPS],
+        partitions_def=partitions,
+        backfill_policy=one_run_a_partition,
+        retry_policy=NETWORK_RETRY,
+        group_name=GROUP,
+        description="Copies of each site's scan lists and options, for people who read the store.",
+    )
+    def nexrad_scan_list(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
+        with translated():
+            reports = upkeep.write_lists(workshop, _partitions(context), log=context.log.info)
+        for report in reports:
+            _tell(context, report, metadata.of_listed(report, workshop.clock()))
+
+    return [nexrad_level2_volumes, nexrad_level2_sweeps, nexrad_scan_list]
+
+
+def mode_of(context: dg.AssetExecutionContext) -> Mode:
+    """What the run handles: the live window where its tags say so, else whole days."""
+    return "live" if context.run.tags.get(MODE_TAG) == LIVE else "day"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Let Dagster try again what the network may mend, and nothing that is wrong for good."""
+    try:
+        yield
+    except (SourceUnavailable, StoreUnavailable):
+        raise
+    except HOPELESS as fault:
+        raise dg.Failure(description=str(fault), allow_retries=False) from fault
+
+
+def _partitions(context: dg.AssetExecutionContext) -> tuple[SiteDay, ...]:
+    return site_days(context.partition_keys)
+
+
+def _tell(
+    context: dg.AssetExecutionContext, report: Collected | Rendered | Listed, shown: metadata.Metadata
+) -> None:
+    context.add_asset_metadata(shown, partition_key=partition_key(report.partition))
+
+
+def _fetched_in_all(reports: Sequence[Collected]) -> str:
+    return (
+        f"{len(reports)} partitions: {sum(r.listed for r in reports)} volumes listed, "
+        f"{sum(r.wanted for r in reports)} wanted, {sum(r.known for r in reports)} known, "
+        f"{sum(r.stored for r in reports)} stored ({sum(r.bytes_fetched for r in reports):,} bytes), "
+        f"{sum(len(r.failed) for r in reports)} failed"
+    )
+
+
+def _rendered_in_all(reports: Sequence[Rendered]) -> str:
+    return (
+        f"{len(reports)} partitions: {sum(r.rendered for r in reports)} of "
+        f"{sum(r.waiting for r in reports)} volumes rendered to {sum(r.images for r in reports)} images "
+        f"({sum(r.bytes_written for r in reports):,} bytes), {sum(len(r.failed) for r in reports)} failed"
+    )

@@ -1,0 +1,114 @@
+"""Asset checks: what green means beyond "looked at". They read the snapshots.
+
+A check has one verdict a run, whatever partitions the run has: Dagster keeps the partition of a check
+only in runs of a single one, so the verdict names those that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import dagster as dg
+
+from nexrad_assets import metadata
+from nexrad_assets.partitions import partition_key, site_days
+from nexrad_assets.pipeline import Workshop
+from nexrad_assets.reports import SiteDay
+from nexrad_assets.upkeep import missing_images
+from store.lists import listed
+
+MOST_NAMED = 20
+
+
+def level2_checks() -> list[dg.AssetChecksDefinition]:
+    """The checks of the rendered sweeps."""
+
+    @dg.asset_check(
+        asset=metadata.SWEEPS,
+        blocking=True,
+        description="Where volumes were listed, at least one could be read.",
+    )
+    def a_volume_was_readable(
+        context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+    ) -> dg.AssetCheckResult:
+        partitions = site_days(context.partition_keys)
+        outcomes = {
+            partition: is_readable(workshop, partition, _outcome(context.instance, partition))
+            for partition in partitions
+        }
+        return readable_verdict(outcomes)
+
+    @dg.asset_check(
+        asset=metadata.SWEEPS, description="Every image that a snapshot lists is in the store."
+    )
+    def every_listed_image_exists(
+        context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+    ) -> dg.AssetCheckResult:
+        return images_verdict(missing_of(workshop, site_days(context.partition_keys)))
+
+    return [a_volume_was_readable, every_listed_image_exists]
+
+
+def is_readable(workshop: Workshop, partition: SiteDay, fetched: Mapping[str, int]) -> bool | None:
+    """Whether a volume of the day can be shown; None where there is none to read.
+
+    `fetched` are the counts of the newest fetching: a day of which nothing could be fetched has nothing in its
+    snapshot, and is no more readable than one of broken files.
+    """
+    scans = workshop.catalog.snapshot(partition.site, partition.day).scans
+    if any(listed(scans.values())):
+        return True
+    wanted, failed = fetched.get(metadata.WANTED, 0), fetched.get(metadata.FAILED, 0)
+    return False if scans or (wanted > 0 and failed >= wanted) else None
+
+
+def readable_verdict(outcomes: Mapping[SiteDay, bool | None]) -> dg.AssetCheckResult:
+    """Passed where no partition was unreadable. It blocks only where none was readable.
+
+    One site's broken radar is a warning in a run of twenty sites: it must not hold up the others.
+    """
+    unreadable = [partition for partition, readable in outcomes.items() if readable is False]
+    some = any(readable is True for readable in outcomes.values())
+    return dg.AssetCheckResult(
+        passed=not unreadable,
+        severity=dg.AssetCheckSeverity.WARN if some else dg.AssetCheckSeverity.ERROR,
+        description=f"No volume was readable of {_names(unreadable)}" if unreadable else None,
+        metadata={"partitions": len(outcomes), "unreadable": [partition_key(p) for p in unreadable]},
+    )
+
+
+def missing_of(workshop: Workshop, partitions: Iterable[SiteDay]) -> dict[SiteDay, tuple[str, ...]]:
+    """The listed images of each partition that are not stored."""
+
+    def one(partition: SiteDay) -> tuple[SiteDay, tuple[str, ...]]:
+        snapshot = workshop.catalog.snapshot(partition.site, partition.day)
+        return partition, missing_images(workshop.store, snapshot)
+
+    with ThreadPoolExecutor(workshop.settings.downloads) as pool:
+        return dict(pool.map(one, partitions))
+
+
+def images_verdict(missing: Mapping[SiteDay, tuple[str, ...]]) -> dg.AssetCheckResult:
+    """Passed where no image is missing; the first missing ones are named."""
+    lacking = {partition: images for partition, images in missing.items() if images}
+    gone = [image for images in lacking.values() for image in images]
+    return dg.AssetCheckResult(
+        passed=not gone,
+        description=f"{len(gone)} listed images are missing of {_names(lacking)}" if gone else None,
+        metadata={"partitions": len(missing), "missing": len(gone), "first_missing": gone[:MOST_NAMED]},
+    )
+
+
+def _outcome(instance: dg.DagsterInstance, partition: SiteDay) -> dict[str, int]:
+    """The counts that the newest fetching of a partition reported; empty where there was none."""
+    newest = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=metadata.VOLUMES, asset_partitions=[partition_key(partition)]), limit=1
+    )
+    event = newest.records[0].asset_materialization if newest.records else None
+    values = {name: entry.value for name, entry in event.metadata.items()} if event is not None else {}
+    return {name: value for name, value in values.items() if isinstance(value, int)}
+
+
+def _names(partitions: Iterable[SiteDay]) -> str:
+    return ", ".join(partition_key(partition) for partition in partitions)

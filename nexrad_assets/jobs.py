@@ -1,0 +1,98 @@
+"""Jobs: the live run of the three assets, and the upkeep that no partition owns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from nexrad_assets import metadata, upkeep
+from nexrad_assets.pipeline import Workshop
+from nexrad_assets.runs import prune_live_runs
+
+LOOK_BACK = timedelta(hours=3)
+"""What the hourly reconciling looks at: the days changed within this."""
+
+KEEP_LIVE_RUNS = timedelta(days=1)
+
+
+class ReconcileConfig(dg.Config):
+    """How much to reconcile."""
+
+    whole: bool = Field(default=False, description="Look at every day, not at the recently changed ones alone.")
+
+
+def live_job() -> dg.UnresolvedAssetJobDefinition:
+    """Fetch, render and list in one run; the live sensor launches it, and a person may for any partitions."""
+    return dg.define_asset_job(
+        "nexrad_live",
+        selection=dg.AssetSelection.assets(metadata.VOLUMES, metadata.SWEEPS, metadata.SCAN_LIST),
+        description="Fetches, renders and lists the volumes of the run's days and sites.",
+    )
+
+
+@dg.op
+def let_go(context: dg.OpExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
+    """Remove live scans, raw files and archived days that the settings keep no longer."""
+    done = upkeep.retain(workshop, sites_of(workshop), log=context.log.info)
+    context.add_output_metadata(
+        {
+            "sites": len(done),
+            "scans_removed": sum(one.scans_removed for one in done),
+            "images_removed": sum(one.images_removed for one in done),
+            "raws_removed": sum(one.raws_removed for one in done),
+            "days_removed": sum(one.days_removed for one in done),
+        }
+    )
+
+
+@dg.op
+def make_agree(
+    context: dg.OpExecutionContext, config: ReconcileConfig, workshop: dg.ResourceParam[Workshop]
+) -> None:
+    """Make images, snapshots, heads and the head index agree."""
+    since = None if config.whole else workshop.clock() - LOOK_BACK
+    done = upkeep.reconcile(workshop, sites_of(workshop), log=context.log.info, since=since)
+    missing = [image for one in done for image in one.missing]
+    for image in missing:
+        context.log.warning(f"{image}: listed, but not in the store")
+    context.add_output_metadata(
+        {
+            "sites": len(done),
+            "orphans_removed": sum(one.orphans_removed for one in done),
+            "heads_mended": sum(one.head_mended for one in done),
+            "missing": len(missing),
+        }
+    )
+
+
+@dg.op
+def forget_live_runs(context: dg.OpExecutionContext) -> None:
+    """Delete finished live runs older than a day from Dagster's own storage."""
+    pruned = prune_live_runs(context.instance, datetime.now(UTC) - KEEP_LIVE_RUNS)
+    context.log.info(f"{pruned} finished live runs forgotten")
+    context.add_output_metadata({"runs": pruned})
+
+
+@dg.job(name="nexrad_retention", description="Lets go what the settings keep no longer.")
+def retention_job() -> None:
+    """One pass of retention over all sites."""
+    let_go()
+
+
+@dg.job(name="nexrad_reconcile", description="Makes images, snapshots, heads and index agree.")
+def reconcile_job() -> None:
+    """One reconciliation of all sites."""
+    make_agree()
+
+
+@dg.job(name="nexrad_prune_runs", description="Forgets finished live runs: 180 MB a day at 20 sites.")
+def prune_runs_job() -> None:
+    """One pass over Dagster's own storage."""
+    forget_live_runs()
+
+
+def sites_of(workshop: Workshop) -> tuple[str, ...]:
+    """The sites of the settings, and those that only the store knows still."""
+    return tuple(sorted({*workshop.settings.sites, *workshop.catalog.index().sites}))

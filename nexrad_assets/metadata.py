@@ -1,0 +1,126 @@
+"""What Dagster shows of a report: its counts by name, failures as a table, an image to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from nexrad_assets.partitions import partition_key
+from nexrad_assets.preview import as_markdown, preview
+from nexrad_assets.reports import Collected, Listed, Rendered
+from store.objects import ObjectMissing, Store
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+VOLUMES = dg.AssetKey("nexrad_level2_volumes")
+SWEEPS = dg.AssetKey("nexrad_level2_sweeps")
+SCAN_LIST = dg.AssetKey("nexrad_scan_list")
+
+WANTED = "wanted"
+FAILED = "failed"
+
+MOST_NAMED = 20
+"""Failed files that are named; the log names all of them."""
+
+Metadata = dict[str, dg.MetadataValue]
+
+
+def of_collected(report: Collected) -> Metadata:
+    """What fetching a day came to."""
+    return {
+        "mode": dg.MetadataValue.text(report.mode),
+        "listed": dg.MetadataValue.int(report.listed),
+        WANTED: dg.MetadataValue.int(report.wanted),
+        "known": dg.MetadataValue.int(report.known),
+        "stored": dg.MetadataValue.int(report.stored),
+        FAILED: dg.MetadataValue.int(len(report.failed)),
+        "quarantined": dg.MetadataValue.int(len(report.quarantined)),
+        "bytes_fetched": dg.MetadataValue.int(report.bytes_fetched),
+        "seconds": dg.MetadataValue.float(report.seconds),
+        **_named("failures", report.failed),
+        **_named("quarantined_files", dict.fromkeys(report.quarantined, "stamped ahead of the clock")),
+    }
+
+
+def of_rendered(report: Rendered, store: Store, now: datetime, api_url: str | None) -> Metadata:
+    """What rendering a day came to, with the newest lowest tilt to look at."""
+    return {
+        "mode": dg.MetadataValue.text(report.mode),
+        "waiting": dg.MetadataValue.int(report.waiting),
+        "rendered": dg.MetadataValue.int(report.rendered),
+        "images": dg.MetadataValue.int(report.images),
+        FAILED: dg.MetadataValue.int(len(report.failed)),
+        "partial": dg.MetadataValue.int(len(report.partial)),
+        "promoted": dg.MetadataValue.int(report.promoted),
+        "bytes_written": dg.MetadataValue.int(report.bytes_written),
+        "seconds": dg.MetadataValue.float(report.seconds),
+        **_newest(report.newest, now),
+        **_named("failures", report.failed),
+        **_named("lacking", report.partial),
+        **_picture(report.newest_image, store, api_url),
+    }
+
+
+def of_listed(report: Listed, now: datetime) -> Metadata:
+    """What a site's lists hold."""
+    return {"scans": dg.MetadataValue.int(report.scans), **_newest(report.newest, now)}
+
+
+def report_materialized(
+    instance: DagsterInstance,
+    partitions: dg.MultiPartitionsDefinition,
+    asset: dg.AssetKey,
+    report: Collected | Rendered | Listed,
+    metadata: Mapping[str, dg.MetadataValue],
+) -> bool:
+    """Tell an instance, without a run, that a day is there; tells whether that day is a partition."""
+    key = partition_key(report.partition)
+    if not partitions.has_partition_key(key):
+        return False
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(asset_key=asset, partition=key, metadata=dict(metadata))
+    )
+    return True
+
+
+def _newest(newest: datetime | None, now: datetime) -> Metadata:
+    if newest is None:
+        return {}
+    return {
+        "newest": dg.MetadataValue.timestamp(newest),
+        "newest_age_s": dg.MetadataValue.float(round((now - newest).total_seconds(), 1)),
+    }
+
+
+def _named(title: str, reasons: Mapping[str, str]) -> Metadata:
+    """A Markdown list of files and reasons; nothing where there are none."""
+    if not reasons:
+        return {}
+    lines = [f"- `{name}`: {reason}" for name, reason in list(reasons.items())[:MOST_NAMED]]
+    if len(reasons) > MOST_NAMED:
+        lines.append(f"- and {len(reasons) - MOST_NAMED} more")
+    return {title: dg.MetadataValue.md("\n".join(lines))}
+
+
+def _picture(key: str | None, store: Store, api_url: str | None) -> Metadata:
+    if key is None:
+        return {}
+    path = image_path(key)
+    link = dg.MetadataValue.url(f"{api_url.rstrip('/')}{path}") if api_url else dg.MetadataValue.path(path)
+    try:
+        small = preview(store.get(key).data)
+    except (ObjectMissing, ValueError):
+        # Retention, or a later rendering, was quicker than the preview.
+        return {"image": link}
+    return {"image": link, "preview": dg.MetadataValue.md(as_markdown(small, key))}
+
+
+def image_path(key: str) -> str:
+    """Where the API serves the image of this object key: `/data/2/<key>_<product>_idx<n>/png`."""
+    folder, _, name = key.rpartition("/")
+    level = folder.removeprefix("plots_level")[:1]
+    return f"/data/{level}/{name.split('.')[0]}/png"

@@ -1,0 +1,104 @@
+"""`nexrad render`: files to PNG and JSON beside each other, one line a file and a summary."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nexrad_assets import scans
+from nexrad_assets.radar import archive2, render
+from nexrad_assets.radar.geometry import GeometryCache
+from nexrad_assets.radar.products import PRODUCTS
+from nexrad_assets.radar.volume import VolumeError
+from nexrad_assets.scans import Recipe
+from store.lists import sweep_metadata
+from store.snapshot import SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of one file: the line to print, images and bytes written, whether it failed."""
+
+    line: str
+    images: int = 0
+    size: int = 0
+    failed: bool = False
+
+
+def render_files(files: Sequence[Path], out: Path, product: str, size: int, jobs: int | None) -> int:
+    """Render every file's tilts into `out`; gives the exit status, 1 if any file failed."""
+    out.mkdir(parents=True, exist_ok=True)
+    how = Recipe((PRODUCTS[product],), size)
+    cache = GeometryCache()
+    began = time.monotonic()
+    done: list[_Done] = []
+    with ThreadPoolExecutor(jobs or min(4, os.cpu_count() or 1)) as pool:
+        for number, file in enumerate(files, start=1):
+            _progress(f"{number}/{len(files)} {file.name}")
+            done.append(_render_file(file, out, how, cache, pool))
+            _progress("")
+            print(done[-1].line, flush=True)
+    failed = sum(one.failed for one in done)
+    print(
+        f"{len(done) - failed} of {len(done)} files, {sum(one.images for one in done)} images, "
+        f"{sum(one.size for one in done):,} bytes, {time.monotonic() - began:.1f} s"
+        + (f"; {failed} failed" if failed else "")
+    )
+    return 1 if failed else 0
+
+
+def _render_file(file: Path, out: Path, how: Recipe, cache: GeometryCache, pool: ThreadPoolExecutor) -> _Done:
+    began = time.monotonic()
+    try:
+        data = file.read_bytes()
+        volume = archive2.read_volume(data, file.name)
+        first_times = [job for job in scans.image_jobs(volume, file.name, how) if job.repeat == 0]
+        pictures = list(pool.map(lambda job: render.render(job, how.size, cache), first_times))
+    except (VolumeError, OSError) as fault:
+        text = str(fault)
+        return _Done(f"FAILED {text if file.name in text else f'{file.name}: {text}'}", failed=True)
+    digest = hashlib.sha256(data).hexdigest()
+    scan = scans.assembled(
+        volume,
+        file.name,
+        pictures,
+        SourceFile(file.name, digest, len(data)),
+        origin="backfill",
+        now=datetime.now(UTC),
+        fingerprint=how.fingerprint(digest, len(data)),
+    )
+    for picture in pictures:
+        product, index = picture.job.product.name, picture.job.index
+        stem = f"{scan.key}_{product}_idx{index}"
+        _write(out / f"{stem}.png", picture.png)
+        _write(out / f"{stem}.json", json.dumps(sweep_metadata(scan, product, index), indent=1).encode())
+    size = sum(len(picture.png) for picture in pictures)
+    lacks = f"; lacks {'; '.join(scan.missing)}" if scan.missing else ""
+    line = f"{file.name}: {len(pictures)} tilts, {size:,} bytes, {time.monotonic() - began:.2f} s{lacks}"
+    return _Done(line, len(pictures), size)
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,49 @@
+"""Schedules of the upkeep, running by themselves only where the settings say live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from nexrad_assets.jobs import prune_runs_job, reconcile_job, retention_job
+from nexrad_assets.runs import UNDER_WAY
+
+WHOLE_RECONCILE_HOUR = 3
+
+
+def upkeep_schedules(live: bool) -> list[dg.ScheduleDefinition]:
+    """Retention every ten minutes, reconciling every hour (of everything once a day), pruning every night; UTC."""
+    return [
+        _schedule(retention_job, "*/10 * * * *", live),
+        _schedule(reconcile_job, "25 * * * *", live, reconcile_config),
+        _schedule(prune_runs_job, "45 4 * * *", live),
+    ]
+
+
+def reconcile_config(context: dg.ScheduleEvaluationContext) -> dict[str, Any]:
+    """Once a day everything is looked at, else what changed recently."""
+    whole = context.scheduled_execution_time.hour == WHOLE_RECONCILE_HOUR
+    return {"ops": {"make_agree": {"config": {"whole": whole}}}}
+
+
+def _schedule(
+    job: dg.JobDefinition,
+    cron: str,
+    live: bool,
+    config: Callable[[dg.ScheduleEvaluationContext], dict[str, Any]] | None = None,
+) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        run_config_fn=config,
+        should_execute=lambda context: not is_under_way(context.instance, job.name),
+        default_status=dg.DefaultScheduleStatus.RUNNING if live else dg.DefaultScheduleStatus.STOPPED,
+    )
+
+
+def is_under_way(instance: dg.DagsterInstance, job_name: str) -> bool:
+    """Whether a run of the job is queued or running: a slow pass is not overtaken by the next."""
+    return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=list(UNDER_WAY))) > 0

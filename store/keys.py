@@ -1,0 +1,121 @@
+"""The layout: every key that the product writes, in one place.
+
+Times are UTC. `day` is a `datetime.date`, `site` a four-letter id, `level` 2 or 3.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+HEAD_INDEX = "heads/index.json"
+"""The one object that tells of every change: all sites, their newest scan, their head's revision."""
+
+RECEIPT_SUFFIX = ".receipt.json"
+
+SCAN_KEY = re.compile(r"(?P<site>[A-Z][A-Z0-9]{3})(?P<time>\d{8}_\d{6})_(?P<suffix>[A-Z0-9]{3})", re.ASCII)
+"""A scan's key: `KPDT20250409_123456_V06` (Level 2) or `KPDT20250409_153000_HHC` (Level 3)."""
+
+
+def scan_time(scan_key: str) -> datetime:
+    """The UTC time in a scan's key. Raises `ValueError` where it is none."""
+    match = SCAN_KEY.fullmatch(scan_key)
+    if match is None:
+        raise ValueError(f"{scan_key!r} is not a scan key")
+    return datetime.strptime(match["time"], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+
+
+def scan_day(scan_key: str) -> date:
+    """The UTC day whose snapshot holds this scan."""
+    return scan_time(scan_key).date()
+
+
+def day_name(day: date) -> str:
+    """`20250409`, as keys spell a day."""
+    return f"{day:%Y%m%d}"
+
+
+def day_of(name: str) -> date:
+    """The day that `day_name` spelled. Raises `ValueError`."""
+    return datetime.strptime(name, "%Y%m%d").replace(tzinfo=UTC).date()
+
+
+def snapshot(site: str, day: date) -> str:
+    """The snapshot of one site and UTC day."""
+    return f"{snapshot_prefix(site)}{day_name(day)}.json"
+
+
+def snapshot_prefix(site: str) -> str:
+    """Where the snapshots of a site lie."""
+    return f"snapshots/{site}/"
+
+
+def head(site: str) -> str:
+    """The small head of one site: which days it has, and their revisions."""
+    return f"heads/{site}.json"
+
+
+def flags(site: str) -> str:
+    """The update flags of one site."""
+    return f"flags/{site}.json"
+
+
+def image_name(scan_key: str, product: str, index: int, sha256: str) -> str:
+    """File name of an image: `<key>_<product>_idx<n>.<digest8>.png`."""
+    return f"{scan_key}_{product}_idx{index}.{sha256[:8]}.png"
+
+
+def image(level: int, scan_key: str, name: str) -> str:
+    """The object of an image whose file name is `name`."""
+    return f"{images_prefix(level, scan_key[:4], scan_day(scan_key))}{name}"
+
+
+def images_prefix(level: int, site: str, day: date) -> str:
+    """Where the images of a level, site and day lie."""
+    return f"{images_site_prefix(level, site)}{day_name(day)}/"
+
+
+def images_site_prefix(level: int, site: str) -> str:
+    """Where all images of a level and site lie."""
+    return f"plots_level{level}/{site}/"
+
+
+def raw(level: int, site: str, day: date, file_name: str) -> str:
+    """A raw file as the source named it."""
+    return f"{raw_prefix(level, site, day)}{file_name}"
+
+
+def raw_prefix(level: int, site: str, day: date) -> str:
+    """Where the raw files of a level, site and day lie."""
+    return f"{raw_site_prefix(level, site)}{day_name(day)}/"
+
+
+def raw_site_prefix(level: int, site: str) -> str:
+    """Where all raw files of a level and site lie."""
+    return f"raw_level{level}/{site}/"
+
+
+def raw_site_day(raw_key: str) -> tuple[str, date]:
+    """The site and day that a raw file's key names."""
+    _, site, day, _ = raw_key.split("/")
+    return site, day_of(day)
+
+
+def raw_receipt(raw_key: str) -> str:
+    """What is known of a raw file's source; written after the file, so that it vouches for it."""
+    return f"{raw_key}{RECEIPT_SUFFIX}"
+
+
+def is_receipt(key: str) -> bool:
+    """Whether a key is that of a raw file's receipt."""
+    return key.endswith(RECEIPT_SUFFIX)
+
+
+def list_copy(site: str, product: str) -> str:
+    """A copy of a site's scan list, for people who read the bucket."""
+    return f"lists/{site}/{product}.json"
+
+
+def options_copy(site: str) -> str:
+    """A copy of a site's product-code options, for people who read the bucket."""
+    return f"codes/{site}/options.json"

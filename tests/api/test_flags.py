@@ -1,0 +1,162 @@
+"""Flags: reading, and checked merges under the write token."""
+
+import threading
+
+import pytest
+
+from store import keys
+from tests.api.conftest import TOKEN, eventually
+
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+SET = b'{"updates": {"hydrometeor": 1}}'
+
+
+def test_flags_are_empty_until_set_and_then_seen_at_once(serve):
+    client = serve()
+    assert client.get("/flag/").json() == {}
+    answer = client.post("/flag/", content=SET, headers=BEARER)
+    assert answer.status_code == 200
+    assert answer.json()["updated"] is True
+    assert isinstance(answer.json()["message"], str)
+    assert client.get("/flag/").json() == {
+        "updates": {"reflectivity": 0, "hydrometeor": 1, "precipitation": 0}
+    }
+
+
+def test_a_merge_leaves_other_flags_and_other_sites(serve):
+    client = serve()
+    client.post("/flag/", content=b'{"updates": {"reflectivity": true}}', headers=BEARER)
+    client.post("/flag/", content=SET, headers=BEARER)
+    client.post("/flag/?site=KTLX", content=b'{"updates": {"precipitation": 1}}', headers=BEARER)
+    assert client.get("/flag/").json()["updates"] == {"reflectivity": 1, "hydrometeor": 1, "precipitation": 0}
+    assert client.get("/flag/?site=KTLX").json()["updates"]["precipitation"] == 1
+
+
+def test_flags_set_by_others_are_seen_within_seconds(serve, posix):
+    client = serve()
+    assert client.get("/flag/").json() == {}
+    posix.put(keys.flags("KPDT"), b'{"updates":{"reflectivity":1}}')
+    eventually(lambda: client.get("/flag/").json() == {"updates": {"reflectivity": 1}}, 3)
+
+
+OTHER_CREDENTIALS = [
+    {},
+    {"authorization": "Bearer wrong"},
+    {"authorization": TOKEN},
+    {"authorization": f"Basic {TOKEN}"},
+    {"authorization": "Bearer"},
+    {"authorization": "Bearer ü".encode("latin-1")},
+]
+
+
+def test_without_the_token_nothing_changes(serve):
+    client = serve()
+    for header in OTHER_CREDENTIALS:
+        for path in ("/flag/", "/nudge/"):
+            answer = client.post(path, content=SET, headers=header)
+            assert (answer.status_code, set(answer.json())) == (401, {"error"}), header
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert client.get("/flag/").json() == {}
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_an_unset_token_refuses_everyone(serve, token):
+    client = serve(write_token=token)
+    for header in ({}, {"authorization": "Bearer"}, {"authorization": "Bearer None"}, BEARER):
+        assert client.post("/flag/", content=SET, headers=header).status_code == 401
+    assert client.get("/flag/").json() == {}
+
+
+NO_FLAGS = [
+    b"",
+    b" ",
+    b"nonsense",
+    b"[]",
+    b"7",
+    b"null",
+    b'"updates"',
+    b"{}",
+    b'{"updates": 1}',
+    b'{"updates": []}',
+    b"\xff\xfe",
+    b'{"updates": {"velocity": 1}}',
+    b'{"updates": {"reflectivity": 2}}',
+    b'{"updates": {"reflectivity": -1}}',
+    b'{"updates": {"reflectivity": "1"}}',
+    b'{"updates": {"reflectivity": 1.0}}',
+    b'{"updates": {"reflectivity": null}}',
+    b'{"updates": {}, "more": 1}',
+    b"[" * 60_000,
+    b'{"updates":' * 5_000,
+    b'{"updates": {"reflectivity": 1}',
+]
+
+
+def test_what_is_no_set_of_flags_is_refused_and_changes_nothing(serve):
+    client = serve()
+    client.post("/flag/", content=SET, headers=BEARER)
+    for body in NO_FLAGS:
+        answer = client.post("/flag/", content=body, headers=BEARER)
+        assert (answer.status_code, set(answer.json())) == (400, {"error"}), body[:40]
+    assert client.get("/flag/").json()["updates"] == {"reflectivity": 0, "hydrometeor": 1, "precipitation": 0}
+
+
+def test_a_body_over_the_limit_is_413(serve):
+    client = serve()
+    padding = b" " * (65_536 - len(SET))
+    assert client.post("/flag/", content=SET + padding, headers=BEARER).status_code == 200
+    assert client.post("/flag/", content=SET + padding + b" ", headers=BEARER).status_code == 413
+    pieces = (b" " * 1000 for _ in range(70))
+    assert client.post("/flag/", content=pieces, headers=BEARER).status_code == 413, "without a length"
+
+
+def test_the_token_is_asked_for_before_anything_else(serve):
+    client = serve()
+    assert client.post("/flag/?site=nonsense", content=b" " * 70_000).status_code == 401
+    assert client.post("/flag/?site=nonsense", content=SET, headers=BEARER).status_code == 400
+
+
+def test_merges_at_once_lose_none(serve, posix):
+    client = serve()
+    bodies = [
+        b'{"updates": {"%s": 1}}' % name for name in (b"reflectivity", b"hydrometeor", b"precipitation")
+    ] * 4
+    answers = []
+
+    def send(body: bytes) -> None:
+        answers.append(client.post("/flag/", content=body, headers=BEARER).status_code)
+
+    threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * len(bodies)
+    assert (
+        posix.get(keys.flags("KPDT")).data
+        == b'{"updates":{"reflectivity":1,"hydrometeor":1,"precipitation":1}}'
+    )
+
+
+def test_while_the_store_is_away_the_last_flags_stay_and_writes_are_refused(serve, posix):
+    client = serve()
+    client.post("/flag/", content=SET, headers=BEARER)
+    posix.away = True
+    answer = client.post("/flag/", content=b'{"updates": {"reflectivity": 1}}', headers=BEARER)
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+    eventually(lambda: client.get("/readyz").status_code == 503)
+    assert client.get("/flag/").json()["updates"]["hydrometeor"] == 1
+    posix.away = False
+    assert (
+        posix.get(keys.flags("KPDT")).data
+        == b'{"updates":{"reflectivity":0,"hydrometeor":1,"precipitation":0}}'
+    )
+
+
+def test_damaged_flags_are_not_overwritten(serve, posix):
+    posix.put(keys.flags("KPDT"), b'{"updates": [')
+    client = serve()
+    assert (client.get("/flag/").status_code, client.get("/flag/").content) == (503, b"{}")
+    assert client.post("/flag/", content=SET, headers=BEARER).status_code == 503
+    assert posix.get(keys.flags("KPDT")).data == b'{"updates": ['
