@@ -80,7 +80,7 @@ class Flags:
     def _fetch(self, site: str) -> Body:
         key = keys.flags(site)
         try:
-            return Body.json(_stored(self._store().get(key).data, key))
+            return Body.json(_whole(_stored(self._store().get(key).data, key).updates))
         except ObjectMissing:
             return Body.json({})
 
@@ -91,12 +91,16 @@ class Flags:
         def change(before: bytes | None) -> bytes:
             nonlocal written
             current = _stored(before, key).updates if before is not None else {}
-            merged = {**current, **updates}
-            written = FlagSet({product: int(merged.get(product, 0)) for product in ORDER})
+            written = _whole({**current, **updates})
             return msgspec.json.encode(written)
 
         cas.update(self._store(), key, change)
         return Body.json(written)
+
+
+def _whole(updates: Mapping[Product, int]) -> FlagSet:
+    """The flags of all products as 0 or 1; those that are not set are 0."""
+    return FlagSet({product: int(updates.get(product, 0)) for product in ORDER})
 
 
 def _checked(change: bytes) -> FlagSet:

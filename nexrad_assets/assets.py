@@ -4,8 +4,7 @@ Each is a thin wrapper: it hands the partitions of its run to the pipeline, and 
 Dagster. A run may have one partition, or a range of a day's sites.
 """
 
-from __future__ import annotations
-
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -25,9 +24,8 @@ FETCH_POOL = "nexrad_fetch"
 RENDER_POOL = "nexrad_render"
 GROUP = "nexrad_level2"
 
-NETWORK_RETRY = dg.RetryPolicy(
-    max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
+RETRIES = 3
+FIRST_WAIT_S = 5.0
 
 HOPELESS = (SourceError, StoreError, SnapshotError, ValueError)
 """Faults that the same run would meet again."""
@@ -48,14 +46,13 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
         partitions_def=partitions,
         backfill_policy=one_run_a_partition,
         pool=FETCH_POOL,
-        retry_policy=NETWORK_RETRY,
         group_name=GROUP,
         description="Raw Level 2 volumes, fetched whole where they are not rendered yet.",
     )
     def nexrad_level2_volumes(
         context: dg.AssetExecutionContext, config: VolumesConfig, workshop: dg.ResourceParam[Workshop]
     ) -> None:
-        with translated():
+        with translated(context.retry_number):
             reports = pipeline.collect(
                 workshop, _partitions(context), mode_of(context), force=config.force, log=context.log.info
             )
@@ -69,12 +66,11 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
         partitions_def=partitions,
         backfill_policy=one_run_a_partition,
         pool=RENDER_POOL,
-        retry_policy=NETWORK_RETRY,
         group_name=GROUP,
         description="Every tilt as a georeferenced palette PNG, and the snapshot that lists them.",
     )
     def nexrad_level2_sweeps(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
-        with translated():
+        with translated(context.retry_number):
             reports = pipeline.render(workshop, _partitions(context), mode_of(context), log=context.log.info)
         now, api_url = workshop.clock(), workshop.settings.api_url
         for report in reports:
@@ -86,12 +82,11 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
         deps=[metadata.SWEEPS],
         partitions_def=partitions,
         backfill_policy=one_run_a_partition,
-        retry_policy=NETWORK_RETRY,
         group_name=GROUP,
         description="Copies of each site's scan lists and options, for people who read the store.",
     )
     def nexrad_scan_list(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
-        with translated():
+        with translated(context.retry_number):
             reports = upkeep.write_lists(workshop, _partitions(context), log=context.log.info)
         for report in reports:
             _tell(context, report, metadata.of_listed(report, workshop.clock()))
@@ -105,12 +100,16 @@ def mode_of(context: dg.AssetExecutionContext) -> Mode:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Let Dagster try again what the network may mend, and nothing that is wrong for good."""
+def translated(retry_number: int) -> Iterator[None]:
+    """Let Dagster try again what the network may mend, and nothing else.
+
+    Not a retry policy: that would also sleep and repeat over a fault of the program or the settings.
+    """
     try:
         yield
-    except (SourceUnavailable, StoreUnavailable):
-        raise
+    except (SourceUnavailable, StoreUnavailable) as fault:
+        wait_s = FIRST_WAIT_S * 2**retry_number * random.uniform(0.5, 1.5)
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=wait_s) from fault
     except HOPELESS as fault:
         raise dg.Failure(description=str(fault), allow_retries=False) from fault
 

@@ -4,8 +4,6 @@ A check has one verdict a run, whatever partitions the run has: Dagster keeps th
 only in runs of a single one, so the verdict names those that failed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,9 +37,7 @@ def level2_checks() -> list[dg.AssetChecksDefinition]:
         }
         return readable_verdict(outcomes)
 
-    @dg.asset_check(
-        asset=metadata.SWEEPS, description="Every image that a snapshot lists is in the store."
-    )
+    @dg.asset_check(asset=metadata.SWEEPS, description="Every image that a snapshot lists is in the store.")
     def every_listed_image_exists(
         context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> dg.AssetCheckResult:
@@ -53,8 +49,8 @@ def level2_checks() -> list[dg.AssetChecksDefinition]:
 def is_readable(workshop: Workshop, partition: SiteDay, fetched: Mapping[str, int]) -> bool | None:
     """Whether a volume of the day can be shown; None where there is none to read.
 
-    `fetched` are the counts of the newest fetching: a day of which nothing could be fetched has nothing in its
-    snapshot, and is no more readable than one of broken files.
+    `fetched` are the counts of the newest fetching: a day of which nothing could be fetched has nothing in
+    its snapshot, and is no more readable than one of broken files.
     """
     scans = workshop.catalog.snapshot(partition.site, partition.day).scans
     if any(listed(scans.values())):
@@ -103,7 +99,8 @@ def images_verdict(missing: Mapping[SiteDay, tuple[str, ...]]) -> dg.AssetCheckR
 def _outcome(instance: dg.DagsterInstance, partition: SiteDay) -> dict[str, int]:
     """The counts that the newest fetching of a partition reported; empty where there was none."""
     newest = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=metadata.VOLUMES, asset_partitions=[partition_key(partition)]), limit=1
+        dg.AssetRecordsFilter(asset_key=metadata.VOLUMES, asset_partitions=[partition_key(partition)]),
+        limit=1,
     )
     event = newest.records[0].asset_materialization if newest.records else None
     values = {name: entry.value for name, entry in event.metadata.items()} if event is not None else {}

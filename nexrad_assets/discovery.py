@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is remembered of a site and day: a digest of its listing, and how often and when a run was asked for.
+    """What is remembered of a site and day: a digest of its listing, how often and when a run was asked for.
 
     `asked` is 0 where that listing held nothing to do; `when` is in seconds since 1970.
     """
@@ -58,7 +58,10 @@ def read_memory(cursor: str | None) -> Memory:
     """The memory in a sensor's cursor; an empty one where the cursor is none or malformed."""
     try:
         document = json.loads(cursor or "{}")
-        seen = {_target(name): Seen(str(s[0]), int(s[1]), float(s[2])) for name, s in document.get("seen", {}).items()}
+        seen = {
+            _target(name): Seen(str(s[0]), int(s[1]), float(s[2]))
+            for name, s in document.get("seen", {}).items()
+        }
         return Memory(str(document.get("begin", "")), seen)
     except (ValueError, TypeError, LookupError, AttributeError):
         return Memory()
@@ -170,8 +173,8 @@ def is_due(look: Look, seen: Seen | None, now: datetime) -> bool:
         return False
     if seen is None or seen.listing != look.listing or seen.asked == 0:
         return True
-    patience = min(FIRST_PATIENCE_S * 2 ** min(seen.asked - 1, 10), LONGEST_PATIENCE_S)
-    return now.timestamp() - seen.when >= patience
+    patience = min(FIRST_PATIENCE_S * 2.0 ** min(seen.asked - 1, 10), LONGEST_PATIENCE_S)
+    return (now.timestamp() - seen.when) >= patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,12 @@ def group(due: Iterable[SiteDay], sites: Iterable[str]) -> tuple[Ask, ...]:
     return tuple(asks)
 
 
+def only(memory: Memory, wanted: Iterable[SiteDay]) -> Memory:
+    """The memory without what is not looked at any more: days gone by, sites taken out of the settings."""
+    kept = {target: memory.seen[target] for target in wanted if target in memory.seen}
+    return replace(memory, seen=kept)
+
+
 def remembered(
     memory: Memory,
     wanted: Sequence[SiteDay],
@@ -203,19 +212,12 @@ def remembered(
     asked: Iterable[SiteDay],
     now: datetime,
 ) -> Memory:
-    """The memory for the next tick: what was seen and asked for, and where the budget cut.
-
-    Only days that are still looked at are remembered.
-    """
-    days = {target.day for target in wanted}
-    seen = {target: one for target, one in memory.seen.items() if not days or target.day in days}
-    for target, found in looks.items():
-        if found.pending == 0:
-            seen[target] = Seen(found.listing)
+    """The memory for the next tick: what was seen and asked for, and where the budget cut `wanted`."""
+    seen = dict(memory.seen)
+    seen.update({target: Seen(found.listing) for target, found in looks.items() if found.pending == 0})
     for target in asked:
-        before = seen.get(target)
-        times = before.asked if before is not None and before.listing == looks[target].listing else 0
-        seen[target] = Seen(looks[target].listing, times + 1, now.timestamp())
+        before, listing = seen.get(target), looks[target].listing
+        times = before.asked if before is not None and before.listing == listing else 0
+        seen[target] = Seen(listing, times + 1, now.timestamp())
     answered = {*looks, *faults}
-    begin = next((target.site for target in wanted if target not in answered), "")
-    return replace(memory, begin=begin, seen=seen)
+    return Memory(next((target.site for target in wanted if target not in answered), ""), seen)

@@ -1,7 +1,5 @@
 """Jobs: the live run of the three assets, and the upkeep that no partition owns."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -9,27 +7,30 @@ from pydantic import Field
 
 from nexrad_assets import metadata, upkeep
 from nexrad_assets.pipeline import Workshop
-from nexrad_assets.runs import prune_live_runs
+from nexrad_assets.runs import MODE_TAG, UPKEEP, prune_routine_runs
 
 LOOK_BACK = timedelta(hours=3)
 """What the hourly reconciling looks at: the days changed within this."""
 
-KEEP_LIVE_RUNS = timedelta(days=1)
+KEEP_ROUTINE_RUNS = timedelta(days=1)
+
+UPKEEP_TAGS = {MODE_TAG: UPKEEP}
 
 
 class ReconcileConfig(dg.Config):
     """How much to reconcile."""
 
-    whole: bool = Field(default=False, description="Look at every day, not at the recently changed ones alone.")
-
-
-def live_job() -> dg.UnresolvedAssetJobDefinition:
-    """Fetch, render and list in one run; the live sensor launches it, and a person may for any partitions."""
-    return dg.define_asset_job(
-        "nexrad_live",
-        selection=dg.AssetSelection.assets(metadata.VOLUMES, metadata.SWEEPS, metadata.SCAN_LIST),
-        description="Fetches, renders and lists the volumes of the run's days and sites.",
+    whole: bool = Field(
+        default=False, description="Look at every day, not at the recently changed ones alone."
     )
+
+
+live_job = dg.define_asset_job(
+    "nexrad_live",
+    selection=dg.AssetSelection.assets(metadata.VOLUMES, metadata.SWEEPS, metadata.SCAN_LIST),
+    description="Fetches, renders and lists the volumes of the run's days and sites.",
+)
+"""The live sensor launches it; a person may for any partitions, and then for whole days."""
 
 
 @dg.op
@@ -68,29 +69,29 @@ def make_agree(
 
 
 @dg.op
-def forget_live_runs(context: dg.OpExecutionContext) -> None:
-    """Delete finished live runs older than a day from Dagster's own storage."""
-    pruned = prune_live_runs(context.instance, datetime.now(UTC) - KEEP_LIVE_RUNS)
-    context.log.info(f"{pruned} finished live runs forgotten")
+def forget_routine_runs(context: dg.OpExecutionContext) -> None:
+    """Delete finished live and upkeep runs older than a day from Dagster's own storage."""
+    pruned = prune_routine_runs(context.instance, datetime.now(UTC) - KEEP_ROUTINE_RUNS)
+    context.log.info(f"{pruned} finished routine runs forgotten")
     context.add_output_metadata({"runs": pruned})
 
 
-@dg.job(name="nexrad_retention", description="Lets go what the settings keep no longer.")
+@dg.job(name="nexrad_retention", description="Lets go what the settings keep no longer.", tags=UPKEEP_TAGS)
 def retention_job() -> None:
     """One pass of retention over all sites."""
     let_go()
 
 
-@dg.job(name="nexrad_reconcile", description="Makes images, snapshots, heads and index agree.")
+@dg.job(name="nexrad_reconcile", description="Makes images, snapshots, heads, index agree.", tags=UPKEEP_TAGS)
 def reconcile_job() -> None:
     """One reconciliation of all sites."""
     make_agree()
 
 
-@dg.job(name="nexrad_prune_runs", description="Forgets finished live runs: 180 MB a day at 20 sites.")
+@dg.job(name="nexrad_prune_runs", description="Forgets finished routine runs.", tags=UPKEEP_TAGS)
 def prune_runs_job() -> None:
     """One pass over Dagster's own storage."""
-    forget_live_runs()
+    forget_routine_runs()
 
 
 def sites_of(workshop: Workshop) -> tuple[str, ...]:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from nexrad_assets.partitions import partition_key
 from nexrad_assets.preview import as_markdown, preview
 from nexrad_assets.reports import Collected, Listed, Rendered
 from store.objects import ObjectMissing, Store
-
-if TYPE_CHECKING:
-    from dagster import DagsterInstance
 
 VOLUMES = dg.AssetKey("nexrad_level2_volumes")
 SWEEPS = dg.AssetKey("nexrad_level2_sweeps")
@@ -40,7 +35,7 @@ def of_collected(report: Collected) -> Metadata:
         FAILED: dg.MetadataValue.int(len(report.failed)),
         "quarantined": dg.MetadataValue.int(len(report.quarantined)),
         "bytes_fetched": dg.MetadataValue.int(report.bytes_fetched),
-        "seconds": dg.MetadataValue.float(report.seconds),
+        "seconds": dg.MetadataValue.float(float(report.seconds)),
         **_named("failures", report.failed),
         **_named("quarantined_files", dict.fromkeys(report.quarantined, "stamped ahead of the clock")),
     }
@@ -57,7 +52,7 @@ def of_rendered(report: Rendered, store: Store, now: datetime, api_url: str | No
         "partial": dg.MetadataValue.int(len(report.partial)),
         "promoted": dg.MetadataValue.int(report.promoted),
         "bytes_written": dg.MetadataValue.int(report.bytes_written),
-        "seconds": dg.MetadataValue.float(report.seconds),
+        "seconds": dg.MetadataValue.float(float(report.seconds)),
         **_newest(report.newest, now),
         **_named("failures", report.failed),
         **_named("lacking", report.partial),
@@ -68,23 +63,6 @@ def of_rendered(report: Rendered, store: Store, now: datetime, api_url: str | No
 def of_listed(report: Listed, now: datetime) -> Metadata:
     """What a site's lists hold."""
     return {"scans": dg.MetadataValue.int(report.scans), **_newest(report.newest, now)}
-
-
-def report_materialized(
-    instance: DagsterInstance,
-    partitions: dg.MultiPartitionsDefinition,
-    asset: dg.AssetKey,
-    report: Collected | Rendered | Listed,
-    metadata: Mapping[str, dg.MetadataValue],
-) -> bool:
-    """Tell an instance, without a run, that a day is there; tells whether that day is a partition."""
-    key = partition_key(report.partition)
-    if not partitions.has_partition_key(key):
-        return False
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(asset_key=asset, partition=key, metadata=dict(metadata))
-    )
-    return True
 
 
 def _newest(newest: datetime | None, now: datetime) -> Metadata:

@@ -36,7 +36,7 @@ def as_markdown(image: bytes, words: str) -> str:
 
 
 def _read(image: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The rows, uint8 (height, width + 1) with the filter type in column 0, and the palette, uint8 (256, 4)."""
+    """The rows, uint8 (height, width + 1) with filter types in column 0, and the palette, uint8 (256, 4)."""
     chunks: dict[bytes, bytes] = {}
     for kind, body in _chunks(image):
         chunks[kind] = chunks.get(kind, b"") + body

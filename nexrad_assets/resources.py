@@ -10,7 +10,7 @@ from nexrad_assets.pipeline import Workshop, open_workshop
 from nexrad_assets.settings import NexradSettings
 
 
-class WorkshopResource(dg.ConfigurableResourceFactory[Workshop]):
+class WorkshopResource(dg.ConfigurableResource[Workshop]):
     """Gives assets, sensors and jobs the one workshop of their process.
 
     It has no configuration of its own: store, source and sites are settings of the environment, which the

@@ -1,4 +1,4 @@
-"""Live runs of a Dagster instance: which are under way, which are lost, which can be forgotten."""
+"""Routine runs of a Dagster instance: which are under way, which are lost, which can be forgotten."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 MODE_TAG = "nexrad/mode"
 BLOCK_TAG = "nexrad/block"
 LIVE = "live"
+UPKEEP = "upkeep"
 
 UNDER_WAY = (
     DagsterRunStatus.QUEUED,
@@ -32,9 +33,7 @@ PRUNE_AT_ONCE = 200
 
 def live_runs(instance: DagsterInstance) -> list[RunRecord]:
     """The live runs that are queued or running."""
-    return list(
-        instance.get_run_records(RunsFilter(tags={MODE_TAG: LIVE}, statuses=list(UNDER_WAY)))
-    )
+    return list(instance.get_run_records(RunsFilter(tags={MODE_TAG: LIVE}, statuses=list(UNDER_WAY))))
 
 
 def end_lost_runs(instance: DagsterInstance, now: datetime) -> list[str]:
@@ -46,7 +45,9 @@ def end_lost_runs(instance: DagsterInstance, now: datetime) -> list[str]:
     lost = [record for record in live_runs(instance) if _is_silent(instance, record, now)]
     for record in lost:
         minutes = int(SILENT.total_seconds() // 60)
-        instance.report_run_failed(record.dagster_run, f"No event for {minutes} minutes: the process is gone.")
+        instance.report_run_failed(
+            record.dagster_run, f"No event for {minutes} minutes: the process is gone."
+        )
     return [record.dagster_run.run_id for record in lost]
 
 
@@ -62,11 +63,11 @@ def _is_silent(instance: DagsterInstance, record: RunRecord, now: datetime) -> b
     return now.timestamp() - last >= SILENT.total_seconds()
 
 
-def prune_live_runs(instance: DagsterInstance, before: datetime) -> int:
-    """Forget finished live runs created before a time, with their events and captured output; tells how many.
+def prune_routine_runs(instance: DagsterInstance, before: datetime) -> int:
+    """Forget finished live and upkeep runs created before a time; tells how many.
 
-    A partition whose newest materialization goes with them is reported again without a run, with the same
-    metadata, so that it stays green and its counts can still be read.
+    Their events and captured output go too. A partition whose newest materialization goes with them is
+    reported again without a run, with the same metadata, so that it stays green and its counts can be read.
     """
     pruned = 0
     while records := _prunable(instance, before):
@@ -80,7 +81,9 @@ def prune_live_runs(instance: DagsterInstance, before: datetime) -> int:
 
 
 def _prunable(instance: DagsterInstance, before: datetime) -> list[RunRecord]:
-    finished = RunsFilter(tags={MODE_TAG: LIVE}, statuses=list(FINISHED_STATUSES), created_before=before)
+    finished = RunsFilter(
+        tags={MODE_TAG: [LIVE, UPKEEP]}, statuses=list(FINISHED_STATUSES), created_before=before
+    )
     return list(instance.get_run_records(finished, limit=PRUNE_AT_ONCE, ascending=True))
 
 

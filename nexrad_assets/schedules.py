@@ -14,7 +14,7 @@ WHOLE_RECONCILE_HOUR = 3
 
 
 def upkeep_schedules(live: bool) -> list[dg.ScheduleDefinition]:
-    """Retention every ten minutes, reconciling every hour (of everything once a day), pruning every night; UTC."""
+    """Retention every ten minutes, reconciling every hour (once a day of everything), pruning every night."""
     return [
         _schedule(retention_job, "*/10 * * * *", live),
         _schedule(reconcile_job, "25 * * * *", live, reconcile_config),

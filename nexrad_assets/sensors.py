@@ -4,10 +4,7 @@ A sensor and not declarative automation, which turns scattered sites into many r
 the volumes begun just before midnight arrive.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from functools import partial
 
 import dagster as dg
 from dagster._core.storage.tags import (
@@ -17,6 +14,7 @@ from dagster._core.storage.tags import (
 )
 
 from nexrad_assets import discovery
+from nexrad_assets.jobs import live_job
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.pipeline import Workshop
 from nexrad_assets.reports import SiteDay
@@ -27,12 +25,12 @@ BUDGET_S = 20.0
 """Of the 60 s that Dagster gives a tick."""
 
 
-def live_sensor(job: dg.UnresolvedAssetJobDefinition, live: bool) -> dg.SensorDefinition:
-    """The sensor over `job`, running by itself only where the settings say live."""
+def live_sensor(live: bool) -> dg.SensorDefinition:
+    """The sensor of the live job, running by itself only where the settings say live."""
 
     @dg.sensor(
         name="nexrad_live_volumes",
-        job=job,
+        job=live_job,
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING if live else dg.DefaultSensorStatus.STOPPED,
         description="Lists the sites' volumes of today and asks for one live run a block of sites with news.",
@@ -46,24 +44,55 @@ def live_sensor(job: dg.UnresolvedAssetJobDefinition, live: bool) -> dg.SensorDe
 
 
 def tick(context: dg.SensorEvaluationContext, workshop: Workshop) -> dg.SensorResult:
-    """One look at every site whose block has no live run under way."""
+    """Look at every site whose block has no live run under way, and ask for the runs that are due.
+
+    Raises the first fault where no site could be listed, so that the tick shows as failed.
+    """
     now, sites = workshop.clock(), workshop.settings.sites
     for run_id in end_lost_runs(context.instance, now):
-        context.log.warning(f"Live run {run_id} was lost and is marked as failed")
+        context.log.warning(f"Live run {run_id} had no process any more and is marked as failed")
     busy = {record.dagster_run.tags.get(BLOCK_TAG) for record in live_runs(context.instance)}
+    first = workshop.settings.start_date(now.date())
     memory = discovery.read_memory(context.cursor)
-    wanted = discovery.targets(sites, first_day, now, memory.begin)
+    wanted = discovery.targets(sites, first, now, memory.begin)
+    memory = discovery.only(memory, wanted)
     free = [target for target in wanted if discovery.block_of(target, sites) not in busy]
     looks, faults = discovery.look(
-        free, lambda target: discovery.look_at(workshop, target, memory.seen.get(target)), workshop.settings.downloads, BUDGET_S
+        free,
+        lambda target: discovery.look_at(workshop, target, memory.seen.get(target)),
+        workers=workshop.settings.downloads,
+        budget_s=BUDGET_S,
     )
-    _report(context, faults)
+    _tell(context, faults)
+    if faults and not looks:
+        raise next(iter(faults.values()))
     due = [target for target, found in looks.items() if discovery.is_due(found, memory.seen.get(target), now)]
     asks = discovery.group(due, sites)
-    after = discovery.remembered(memory, free, looks, faults, due, now)
-    words = f"{len(looks)} of {len(wanted)} sites and days looked at, {len(busy)} blocks under way: nothing to render"
+    seen = f"{len(looks)} of {len(wanted)} sites and days looked at"
     return dg.SensorResult(
         run_requests=[run_request(ask) for ask in asks],
-        skip_reason=None if asks else words,
-        cursor=discovery.write_memory(after),
+        skip_reason=None if asks else f"{seen}, {len(busy)} blocks under way: nothing to render",
+        cursor=discovery.write_memory(discovery.remembered(memory, free, looks, faults, due, now)),
     )
+
+
+def run_request(ask: discovery.Ask) -> dg.RunRequest:
+    """The range run that an ask means: tags alone, since a run request has no field for a range.
+
+    Without a run key: Dagster never launches a key twice, and a volume whose run failed must be asked for
+    again. The snapshots and the block's tag keep a run from being asked for twice at once.
+    """
+    return dg.RunRequest(
+        tags={
+            ASSET_PARTITION_RANGE_START_TAG: partition_key(ask.first),
+            ASSET_PARTITION_RANGE_END_TAG: partition_key(ask.last),
+            MODE_TAG: LIVE,
+            BLOCK_TAG: ask.block,
+            PRIORITY_TAG: "1",
+        }
+    )
+
+
+def _tell(context: dg.SensorEvaluationContext, faults: Mapping[SiteDay, Exception]) -> None:
+    for target, fault in sorted(faults.items(), key=lambda item: item[0]):
+        context.log.warning(f"{target.site} {target.day}: not looked at: {fault}")

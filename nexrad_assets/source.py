@@ -7,6 +7,7 @@ whatever can go wrong. What does not: choosing among them, and keeping them.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections import deque
@@ -65,6 +66,9 @@ class SourceUnavailable(SourceError):  # noqa: N818
 
 TRANSIENT = (SourceTruncated, SourceUnavailable)
 """What is worth another attempt."""
+
+
+_STATUS = re.compile(r"status code: ([0-9]{3})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +208,7 @@ class FolderSource:
         """The real path of a key, or None where there is nothing or where links lead out of the folder."""
         try:
             real = (self.root / key).resolve(strict=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, RuntimeError):  # the latter is a loop of links, in Python 3.11
             return None
         return real if real.is_relative_to(self.root.resolve()) else None
 
@@ -228,11 +232,12 @@ class BucketSource:
 
     def __post_init__(self) -> None:
         address = (self.endpoint or AMAZON).rstrip("/")
-        # Everything is given: what is left out is taken from AWS_* variables, which speak of the store.
+        # AWS_* variables speak of the store, and fill in whatever is not given here; of the endpoint's
+        # names, this one wins over all that the environment may have.
         store = S3Store(
             self.bucket,
             prefix=self.prefix or None,
-            endpoint=address,
+            aws_endpoint_url_s3=address,
             region=REGION,
             skip_signature=not self.signed,
             virtual_hosted_style_request=False,
@@ -289,12 +294,16 @@ class BucketSource:
         return _check_length(volume, where, data)
 
     def _translated(self, fault: Exception, key: str) -> SourceError:
-        if isinstance(fault, (FileNotFoundError, NotFoundError)):
-            return SourceMissing(f"{self.place}: no {key} (or no such bucket)")
-        if isinstance(fault, (PermissionError, PermissionDeniedError, UnauthenticatedError)):
+        told = _first_line(fault)
+        # obstore has classes for the status of a get; of a listing it only says it in words.
+        status = match[1] if (match := _STATUS.search(told)) else ""
+        if isinstance(fault, (FileNotFoundError, NotFoundError)) or status == "404":
+            return SourceMissing(f"{self.place}: no {key}, or no such bucket")
+        refusals = (PermissionError, PermissionDeniedError, UnauthenticatedError)
+        if isinstance(fault, refusals) or status in {"401", "403"}:
             access = "the credentials of the environment were" if self.signed else "anonymous access was"
             return SourceRefused(f"{self.place}: {access} refused for {key}")
-        return SourceUnavailable(f"{self.place}: {key}: {_first_line(fault)}")
+        return SourceUnavailable(f"{self.place}: {key}: {told}")
 
 
 def _oldest_first(found: Iterable[SourceVolume], site: str, day: date) -> tuple[SourceVolume, ...]:

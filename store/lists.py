@@ -45,7 +45,7 @@ def window(scans: Iterable[Scan], now: datetime, minutes: float) -> tuple[Scan, 
     if end is None:
         return ()
     begin = end - timedelta(minutes=minutes)
-    inside = (scan for scan in known if begin <= scan.start <= now + AHEAD)
+    inside = (scan for scan in known if begin <= scan.start <= end + AHEAD)
     return tuple(sorted(inside, key=lambda scan: (scan.start, scan.key)))
 
 
@@ -62,8 +62,9 @@ def window_days(head: Head, now: datetime, minutes: float) -> tuple[date, ...]:
     days = {date.fromisoformat(name) for name in head.days}
     if not believable:
         return tuple(sorted(days)[-2:])
-    begin = (min(max(believable), now) - timedelta(minutes=minutes)).date()
-    return tuple(sorted(day for day in days if begin <= day <= soon.date()))
+    end = min(max(believable), now)
+    begin = end - timedelta(minutes=minutes)
+    return tuple(sorted(day for day in days if begin.date() <= day <= (end + AHEAD).date()))
 
 
 def day_scans(snapshot: Snapshot) -> tuple[Scan, ...]:

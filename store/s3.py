@@ -1,8 +1,8 @@
 """The store on an S3 bucket, or on any server that speaks its protocol with conditional writes.
 
 Every object carries the SHA-256 of its bytes as user metadata, which `get` compares (an ETag is not a
-digest everywhere: not under SSE-KMS, for one). What is sent is checked by the server, against the SHA-256
-that the request's signature covers.
+digest everywhere: not under SSE-KMS, for one). What is sent is checked by the server against the SHA-256 in
+`x-amz-checksum-sha256`; not every server checks it against the one in the request's signature.
 
 A conditional write is not left to the client's own retries: when an answer is lost, the write may have
 happened, and its retry would find its own object and take it for another writer's. So it carries an id,
@@ -133,7 +133,8 @@ class S3Store:
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> ObjectInfo:
         """Write an object whatever was there before. The time in the answer is this machine's."""
         checked(key)
-        return self._sent(self._client, key, data, _attributes(data, content_type), "overwrite")
+        attributes = _attributes(data, content_type)
+        return self._retried(lambda _: self._sent(key, data, attributes, "overwrite"))
 
     def create(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> ObjectInfo:
         """Write an object where none is. Raises `ObjectExists`. The time in the answer is this machine's."""
@@ -155,6 +156,8 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object whose key begins with `prefix`, in key order; what has no valid key is left out.
 
+        The marker that another client made for a folder (`a/`) looks like an empty object (`a`).
+
         Lazy: held in memory is a page, or a folder of `prefix` where that is more (see `_in_key_order`).
         """
         checked_prefix(prefix)
@@ -172,7 +175,7 @@ class S3Store:
         self._once = self._new_client(0)
 
     def _new_client(self, retries: int) -> clients.S3Store:
-        config: S3Config = {}
+        config: S3Config = {"checksum_algorithm": "sha256"}
         for name, value in self._keys.items():
             if value is not None:
                 config[name] = value  # type: ignore[literal-required]
@@ -227,12 +230,10 @@ class S3Store:
             time.sleep(random.uniform(0, min(_RETRY_WAIT_S * 2**attempt, _LONGEST_WAIT_S)))
             attempt += 1
 
-    def _sent(
-        self, client: clients.S3Store, key: str, data: bytes, attributes: Attributes, mode: PutMode
-    ) -> ObjectInfo:
+    def _sent(self, key: str, data: bytes, attributes: Attributes, mode: PutMode) -> ObjectInfo:
         with self._faults(key):
             # whole in one request: what is written in parts cannot be conditional
-            answer = obstore.put(client, key, data, attributes=attributes, mode=mode, use_multipart=False)
+            answer = obstore.put(self._once, key, data, attributes=attributes, mode=mode, use_multipart=False)
         return ObjectInfo(key, len(data), _etag(answer["e_tag"], key), datetime.now(UTC))
 
     def _conditional(self, key: str, data: bytes, content_type: str, mode: PutMode) -> ObjectInfo:
@@ -242,7 +243,7 @@ class S3Store:
 
         def send(attempt: int) -> ObjectInfo:
             try:
-                return self._sent(self._once, key, data, attributes, mode)
+                return self._sent(key, data, attributes, mode)
             except (ObjectExists, ObjectChanged, ObjectMissing):
                 if attempt and (ours := self._written_as(key, write_id)) is not None:
                     return ours

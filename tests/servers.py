@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ class S3Server:
             "AWS_REGION": "us-east-1",
         }
 
+    @cache  # noqa: B019 - a server lives as long as the session
     def client(self):
         """A boto3 client: the independent view of what is in a bucket."""
         import boto3

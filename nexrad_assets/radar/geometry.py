@@ -7,6 +7,7 @@ Kept are the canvas's box and its eastern half: a canvas is symmetric about the 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 from collections import OrderedDict
@@ -22,7 +23,11 @@ from nexrad_assets.radar.mercator import NODE_SPACING_PX, Box, Canvas, box, plan
 
 AZIMUTH_BINS = 65_536
 RANGE_BINS = 65_535
-LAYOUT = 3
+BLOCK_ROWS = 16
+BLOCK_COLUMNS = 64
+"""Pixels of a block, the unit that is drawn or left empty."""
+
+LAYOUT = 4
 """Goes into the file name, so that another layout never reads these files."""
 
 OPEN_CANVASES = 16
@@ -35,14 +40,16 @@ class Geometry:
 
     `azimuth` is a bin of `360 / AZIMUTH_BINS` degrees clockwise from north (a pixel of the western half
     has the bin `AZIMUTH_BINS - 1 - azimuth`), `ground` a bin of `range / RANGE_BINS`, or RANGE_BINS beyond the
-    canvas's range; `width` (int32, one a row) says how many columns lie within it.
+    canvas's range. `blocks`, uint16 (4, rows of blocks, columns of blocks), has the lowest and highest azimuth
+    and the lowest and highest ground bin of each block of pixels; of one wholly out of range the lowest is above
+    the highest.
     """
 
     canvas: Canvas
     box: Box
     azimuth: NDArray[np.uint16]
     ground: NDArray[np.uint16]
-    width: NDArray[np.int32]
+    blocks: NDArray[np.uint16]
 
 
 def azimuth_centres_deg() -> NDArray[np.float64]:
@@ -62,7 +69,6 @@ def compute(canvas: Canvas) -> Geometry:
         raise ValueError(f"an image must have an even number of pixels a side, not {size}")
     azimuth = np.zeros((size, half), np.uint16)
     ground = np.full((size, half), RANGE_BINS, np.uint16)
-    width = np.zeros(size, np.int32)
     by_column = _interpolated(plane_nodes(canvas), half, axis=2)
     for top in range(0, size, NODE_SPACING_PX):
         strip = slice(top, min(top + NODE_SPACING_PX, size))
@@ -74,8 +80,21 @@ def compute(canvas: Canvas) -> Geometry:
         bins = np.arctan2(east, north) * (AZIMUTH_BINS / (2.0 * np.pi))
         azimuth[strip] = np.where(inside, np.minimum(bins, AZIMUTH_BINS - 1), 0)
         ground[strip] = np.where(inside, length * (RANGE_BINS / (canvas.range_km * 1000.0)), RANGE_BINS)
-        width[strip] = inside.sum(axis=1)
-    return Geometry(canvas, box(canvas), azimuth, ground, width)
+    return Geometry(canvas, box(canvas), azimuth, ground, _blocks(azimuth, ground))
+
+
+def _blocks(azimuth: NDArray[np.uint16], ground: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    inside = ground < RANGE_BINS
+    top = np.uint16(RANGE_BINS)
+    bounds = (
+        (np.where(inside, azimuth, top), np.minimum),
+        (np.where(inside, azimuth, 0), np.maximum),
+        (ground, np.minimum),
+        (np.where(inside, ground, 0), np.maximum),
+    )
+    rows = np.arange(0, azimuth.shape[0], BLOCK_ROWS)
+    columns = np.arange(0, azimuth.shape[1], BLOCK_COLUMNS)
+    return np.stack([pick.reduceat(pick.reduceat(bins, rows, 0), columns, 1) for bins, pick in bounds])
 
 
 def _interpolated(nodes: NDArray[np.float64], pixels: int, axis: int) -> NDArray[np.float64]:
@@ -140,28 +159,25 @@ def _name(canvas: Canvas) -> str:
     return f"{canvas.range_km}km_{canvas.size}px_{hashlib.sha256(exact.encode()).hexdigest()[:16]}"
 
 
-def _file_bytes(size: int) -> int:
-    return 3 * 8 + size * 4 + 2 * size * (size // 2) * 2
+def _shapes(size: int) -> tuple[tuple[int, ...], ...]:
+    """The arrays of a file, in order, as uint16: the box's three edges, azimuth, ground, blocks."""
+    plane = (size, size // 2)
+    return (12,), plane, plane, (4, -(-size // BLOCK_ROWS), -(-(size // 2) // BLOCK_COLUMNS))
 
 
 def _map(path: Path, canvas: Canvas) -> Geometry | None:
-    size = canvas.size
+    shapes = _shapes(canvas.size)
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
     try:
-        if path.stat().st_size != _file_bytes(size):
+        if path.stat().st_size != 2 * ends[-1]:
             return None
         flat = np.memmap(path, np.uint16, mode="r")
         os.utime(path)  # the time of the last use is what eviction goes by
     except OSError:
         return None
-    edges, widths, plane = 12, size * 2, size * (size // 2)
-    azimuths, grounds = edges + widths, edges + widths + plane
-    return Geometry(
-        canvas,
-        Box(*flat[:edges].view(np.float64).tolist()),
-        flat[azimuths:grounds].reshape(size, size // 2),
-        flat[grounds:].reshape(size, size // 2),
-        flat[edges:azimuths].view(np.int32),
-    )
+    parts = np.split(flat, ends[:-1])
+    edges, azimuth, ground, blocks = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+    return Geometry(canvas, Box(*edges.view(np.float64).tolist()), azimuth, ground, np.array(blocks))
 
 
 def _write(path: Path, geometry: Geometry) -> None:
@@ -169,7 +185,7 @@ def _write(path: Path, geometry: Geometry) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             edges = np.array([geometry.box.west, geometry.box.south, geometry.box.side])
-            for part in (edges, geometry.width, geometry.azimuth, geometry.ground):
+            for part in (edges.view(np.uint16), geometry.azimuth, geometry.ground, geometry.blocks):
                 part.tofile(file)
         Path(temporary).replace(path)
     except BaseException:

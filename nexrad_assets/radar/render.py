@@ -15,13 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexrad_assets.radar import beam, colours, png, tilts
-from nexrad_assets.radar.geometry import (
-    RANGE_BINS,
-    Geometry,
-    GeometryCache,
-    azimuth_centres_deg,
-    ground_centres_m,
-)
+from nexrad_assets.radar.geometry import BLOCK_COLUMNS, BLOCK_ROWS, Geometry, GeometryCache
+from nexrad_assets.radar.lookup import Lookup, lookup
 from nexrad_assets.radar.mercator import Canvas, LonLat, canvas_range_km
 from nexrad_assets.radar.products import Product
 from nexrad_assets.radar.volume import Moment, Sweep, Volume
@@ -31,13 +26,6 @@ RENDER_VERSION = 1
 
 FIRST_VALUE = 2
 """Index and gate code from which on a number is a value."""
-
-WIDEST_RAY = 1.5
-"""A ray reaches to the middle between it and its neighbour, but no further than this many half spacings."""
-
-ROWS_AT_ONCE = 16
-"""Rows of pixels looked up together: few enough that the indices of a strip stay in the cache."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -123,54 +111,23 @@ def index_codes(moment: Moment, product: Product) -> tuple[NDArray[np.uint8], fl
 def draw(
     sweep: Sweep, moment: Moment, codes: NDArray[np.uint8], geometry: Geometry, picture: NDArray[np.uint8]
 ) -> None:
-    """Fill `picture`, uint8 (size, size), with the codes of the gates that its pixels lie in, else 0."""
-    rays, gates = codes.shape
-    # A row and a column of zeros: what a pixel without ray or gate looks up.
-    padded = np.zeros((rays + 1, gates + 1), np.uint8)
-    padded[:rays, :gates] = codes
-    flat = padded.ravel()
-    row_start = ray_of_azimuth(sweep).astype(np.intp) * (gates + 1)
-    mirrored = np.ascontiguousarray(row_start[::-1])
-    gate = gate_of_ground(moment, sweep.measured_deg, geometry.canvas).astype(np.intp)
-    middle = geometry.azimuth.shape[1]
-    for top in range(0, len(picture), ROWS_AT_ONCE):
-        strip = slice(top, top + ROWS_AT_ONCE)
-        width = int(geometry.width[strip].max())
-        azimuth = geometry.azimuth[strip, :width].astype(np.intp)
-        column = gate.take(geometry.ground[strip, :width])
-        picture[strip, middle : middle + width] = flat.take(row_start.take(azimuth) + column)
-        picture[strip, middle - width : middle] = flat.take(mirrored.take(azimuth) + column)[:, ::-1]
+    """Put the codes of the gates that pixels lie in into `picture`, zeros of uint8 (size, size)."""
+    middle = len(picture) // 2
+    eastern = lookup(sweep, moment, codes, geometry.canvas)
+    _draw_half(eastern, geometry, picture[:, middle:])
+    _draw_half(eastern.mirrored(), geometry, picture[:, middle - 1 :: -1])
 
 
-def ray_of_azimuth(sweep: Sweep) -> NDArray[np.int32]:
-    """The row of the ray that looks into each azimuth bin, the number of rays where none does.
-
-    int32 (AZIMUTH_BINS,). An azimuth belongs to the ray whose centre is nearest, if that is not far beyond the ray's
-    own width.
-    """
-    centres = sweep.azimuth_deg.astype(np.float64) % 360.0
-    order = np.argsort(centres, kind="stable").astype(np.int32)
-    turned = centres[order]
-    around = np.concatenate((turned[-1:] - 360.0, turned, turned[:1] + 360.0))
-    bins = azimuth_centres_deg()
-    nearest = np.searchsorted((around[1:] + around[:-1]) / 2.0, bins)
-    rows: NDArray[np.int32] = order[(nearest - 1) % len(order)]
-    rows[np.abs(around[nearest] - bins) > WIDEST_RAY * sweep.spacing_deg / 2.0] = len(order)
-    return rows
-
-
-def gate_of_ground(moment: Moment, elevation_deg: float, canvas: Canvas) -> NDArray[np.int32]:
-    """The gate above each bin of ground range, the number of gates where none is.
-
-    int32, one bin more than RANGE_BINS: the last one is what pixels beyond the canvas's range have.
-    """
-    gates = moment.codes.shape[1]
-    slant = beam.slant_range_m(ground_centres_m(canvas), elevation_deg)
-    gate = np.floor((slant - moment.first_gate_m) / moment.gate_spacing_m + 0.5)
-    inside = (gate >= 0) & (gate < gates)
-    found = np.full(RANGE_BINS + 1, gates, np.int32)
-    found[:RANGE_BINS][inside] = gate[inside]
-    return found
+def _draw_half(table: Lookup, geometry: Geometry, half: NDArray[np.uint8]) -> None:
+    """Draw one half of a picture, column 0 next to the antenna."""
+    for row, blocks in enumerate(table.occupied(geometry.blocks)):
+        rows = slice(row * BLOCK_ROWS, (row + 1) * BLOCK_ROWS)
+        # Each run of occupied blocks is drawn at once: it begins and ends where neighbours differ.
+        edges = np.flatnonzero(np.diff(blocks, prepend=False, append=False)) * BLOCK_COLUMNS
+        for first, end in edges.reshape(-1, 2).tolist():
+            place = rows, slice(first, end)
+            start = table.row_start.take(geometry.azimuth[place])
+            half[place] = table.codes.take(start + table.column.take(geometry.ground[place]))
 
 
 def _utc(seconds: float) -> datetime:

@@ -35,8 +35,11 @@ def test_a_merge_leaves_other_flags_and_other_sites(serve):
 def test_flags_set_by_others_are_seen_within_seconds(serve, posix):
     client = serve()
     assert client.get("/flag/").json() == {}
-    posix.put(keys.flags("KPDT"), b'{"updates":{"reflectivity":1}}')
-    eventually(lambda: client.get("/flag/").json() == {"updates": {"reflectivity": 1}}, 3)
+    posix.put(keys.flags("KPDT"), b'{"updates":{"reflectivity":true}}')
+    eventually(lambda: client.get("/flag/").json(), 3)
+    assert client.get("/flag/").json() == {
+        "updates": {"reflectivity": 1, "hydrometeor": 0, "precipitation": 0}
+    }
 
 
 OTHER_CREDENTIALS = [

@@ -1,5 +1,6 @@
 """Lists and options: the window, days, sites, and what is refused."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -113,6 +114,13 @@ def test_unknown_products_are_empty_and_levels_are_checked(serve, publisher):
         assert client.get(path).status_code == 400
 
 
+def test_a_product_of_both_levels_has_a_list_for_each(serve, publisher):
+    publisher.publish(made("KPDT", NOON), made("KPDT", NOON, suffix="N0B", tilts=1))
+    client = serve()
+    assert list(client.get("/list/2/reflectivity/").json()) == ["KPDT20250409_120000_V06"]
+    assert list(client.get("/list/3/reflectivity/").json()) == ["KPDT20250409_120000_N0B"]
+
+
 BAD_QUERIES = [
     "site=kpdt",
     "site=KPD",
@@ -156,7 +164,9 @@ def test_only_sites_and_days_that_are_asked_for_are_read(serve, publisher, posix
     assert {key for key in posix.reads if not key.startswith("heads/")} == {"snapshots/KPDT/20250409.json"}
     client.get("/list-all/?site=KTLX&day=2025-04-09")
     client.get("/list-all/?site=KTLX&day=2025-04-09")
-    assert posix.reads.count("snapshots/KTLX/20250409.json") == 1
+    time.sleep(0.2)
+    for key in ("snapshots/KTLX/20250409.json", keys.HEAD_INDEX, keys.head("KPDT")):
+        assert posix.reads.count(key) == 1, key
 
 
 def test_a_damaged_snapshot_leaves_the_last_good_lists(serve, publisher, posix):

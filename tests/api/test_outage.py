@@ -104,6 +104,28 @@ def test_a_vanished_folder_is_an_outage_also_for_images(serve, publisher, tmp_pa
     assert client.get(f"{path}/png").content == next(iter(scan.objects.values()))
 
 
+def test_a_folder_that_is_suddenly_empty_is_an_outage(serve, publisher, tmp_path):
+    """What an unmounted volume leaves behind."""
+    scan = made("KPDT", NOON)
+    publisher.publish(scan)
+    client = serve()
+    before = client.get("/list-all/").content
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    (tmp_path / "store").mkdir()
+    eventually(lambda: client.get("/list-all/").headers["x-data-stale"] == "true")
+    assert client.get("/list-all/").content == before
+    assert client.get(f"/data/2/{scan.scan.key}_reflectivity_idx0/png").status_code == 503
+
+
+def test_while_the_store_is_away_nothing_is_known_to_be_missing(serve, publisher, posix):
+    publisher.publish(made("KPDT", NOON))
+    client = serve()
+    unlisted = "/data/2/KPDT20250409_115500_V06_reflectivity_idx0/png"
+    assert client.get(unlisted).status_code == 404
+    posix.away = True
+    eventually(lambda: client.get(unlisted).status_code == 503)
+
+
 def test_a_nudge_makes_it_look_at_once(serve, publisher):
     client = serve(poll_seconds=600)
     publisher.publish(made("KPDT", NOON))

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from store import lists
-from store.snapshot import Snapshot
+from store.snapshot import DayHead, Head, Snapshot
 from tests.nexrad.snapshots import at, by_key, scan
 
 NOW = at("2025-04-09T12:00:00")
@@ -34,6 +34,26 @@ def test_an_old_backfill_beside_live_data_changes_nothing():
 def test_a_backfill_of_today_fills_holes_of_the_live_window():
     scans = [scan("2025-04-09T11:30:00"), scan("2025-04-09T11:00:00", origin="backfill")]
     assert len(lists.window(scans, NOW, 180)) == 2
+
+
+def test_a_backfill_after_a_live_site_fell_silent_is_archive():
+    scans = [scan("2025-04-05T11:00:00"), scan("2025-04-08T11:00:00", origin="backfill")]
+    assert keys_of(lists.window(scans, NOW, 180)) == ["KPDT20250405_110000_V06"]
+
+
+def test_the_days_of_the_window_are_those_that_can_hold_it():
+    head = Head(
+        "KPDT",
+        1,
+        days={
+            "2013-05-20": DayHead(1, 200, 0, newest=at("2013-05-20T23:58:00")),
+            "2025-04-08": DayHead(1, 9, 9, newest=at("2025-04-08T23:57:00"), newest_live=at("2025-04-08T23:57:00")),
+            "2025-04-09": DayHead(1, 1, 1, newest=at("2025-04-09T00:30:00"), newest_live=at("2025-04-09T00:30:00")),
+        },
+    )
+    now = at("2025-04-09T00:31:00")
+    assert lists.window_days(head, now, 180) == (date(2025, 4, 8), date(2025, 4, 9))
+    assert lists.window_days(head, now, 20) == (date(2025, 4, 9),)
 
 
 def test_a_site_with_backfills_alone_shows_the_end_of_its_newest_day():

@@ -139,3 +139,23 @@ def test_a_missing_ray_stays_empty():
     beside = inside & ((azimuth < gap[0] - 0.8) | (azimuth > gap[1] + 0.8))
     assert (picture.ravel()[in_gap] == 0).all()
     assert (picture.ravel()[beside] == 100).all()
+
+
+@pytest.mark.parametrize("elevation", [0.48, 19.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_blocks_left_out_are_really_empty(elevation, seed):
+    """Sparse echoes are drawn as if every pixel had been looked up."""
+    rng = np.random.default_rng(seed)
+    codes = np.zeros((720, 1832 if elevation < 1 else 232), np.uint8)
+    for _ in range(40):
+        ray, gate = rng.integers(0, 720), rng.integers(0, codes.shape[1])
+        codes[ray : ray + rng.integers(1, 9), gate : gate + rng.integers(1, 9)] = rng.integers(1, 256)
+    one = sweep(codes, elevation=elevation, jitter=0.1, seed=seed)
+    full = sweep(codes, elevation=elevation, jitter=0.1, seed=seed)
+    reach = float(beam.ground_range_m(one.moments["REF"].last_edge_m, one.measured_deg))
+    canvas = Canvas(*ANTENNAS["KPDT"], canvas_range_km(reach), 1500)
+    rows, gates = drawn_gates(full, canvas)
+    picture = np.zeros((1500, 1500), np.uint8)
+    render.draw(one, one.moments["REF"], codes, CACHE.get(canvas), picture)
+    np.testing.assert_array_equal(picture, np.where(rows >= 0, codes[rows, gates], 0))
+    assert picture.any()

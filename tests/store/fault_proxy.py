@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["lose request", "lose answer", "damage request", "damage answer", "cut answer", "503", "stall"]
+Fault = Literal[
+    "lose request", "lose answer", "damage request", "damage answer", "cut answer", "503", "404", "stall"
+]
 
 STALL_S = 5.0
 
@@ -62,8 +64,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(STALL_S)
         if fault in {"lose request", "stall"}:
             self.close_connection = True
-        elif fault == "503":
-            self.answer(503, [("Content-Length", "0")], b"")
+        elif fault in {"503", "404"}:
+            self.answer(int(fault), [("Content-Length", "0")], b"")
         else:
             self.pass_on(damaged(body) if fault == "damage request" else body, fault)
 
@@ -94,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = serve
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = serve  # noqa: N815 - the base class looks for these
 
 
 def damaged(body: bytes) -> bytes:

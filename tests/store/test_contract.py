@@ -126,7 +126,21 @@ def test_replace_refuses_what_is_no_version_at_all(store: Store):
 
 
 def test_list_is_in_key_order_though_folders_sort_otherwise(store: Store):
-    keys = ["b/c/d", "b/c.json", "b/c+1", "b/c-1", "b/c=1", "b/c0/x", "b/c_", "b/C", "a", "c", "b+", "b.d/x", "b0/x"]
+    keys = [
+        "b/c/d",
+        "b/c.json",
+        "b/c+1",
+        "b/c-1",
+        "b/c=1",
+        "b/c0/x",
+        "b/c_",
+        "b/C",
+        "a",
+        "c",
+        "b+",
+        "b.d/x",
+        "b0/x",
+    ]
     put_all(store, *keys)
     assert listed(store) == sorted(keys)
     assert listed(store, "b/") == sorted(key for key in keys if key.startswith("b/"))
@@ -180,12 +194,12 @@ def test_a_pickled_store_is_the_same_store(store: Store):
     assert store.get("b").data == b"2"
 
 
-@pytest.mark.parametrize("key", ["../up", "a//b", "", "a\x00b", "a\\b", "/a", "a/", ".hidden", "a/.b"])
 @pytest.mark.parametrize("method", ["get", "head", "put", "create", "replace", "delete"])
-def test_what_is_no_key_is_refused(store: Store, method: str, key: str):
+def test_what_is_no_key_is_refused(store: Store, method: str):
     more = {"put": [b""], "create": [b""], "replace": [b"", "e"]}.get(method, [])
-    with pytest.raises(ValueError, match="not a key"):
-        getattr(store, method)([key] if method == "delete" else key, *more)
+    for key in ("../up", "a//b", "", "a\x00b", "a\\b", "/a", "a/", ".hidden", "a/.b"):
+        with pytest.raises(ValueError, match="not a key"):
+            getattr(store, method)([key] if method == "delete" else key, *more)
 
 
 def test_delete_refuses_a_bad_key_before_it_deletes_a_good_one(store: Store):
@@ -195,7 +209,7 @@ def test_delete_refuses_a_bad_key_before_it_deletes_a_good_one(store: Store):
     assert listed(store) == ["a"]
 
 
-@pytest.mark.parametrize("prefix", ["a", "../", "/", "a//", ".locks/"])
-def test_what_is_no_prefix_is_refused_at_once(store: Store, prefix: str):
-    with pytest.raises(ValueError, match="not a"):
-        store.list(prefix)
+def test_what_is_no_prefix_is_refused_at_once(store: Store):
+    for prefix in ("a", "../", "/", "a//", ".locks/"):
+        with pytest.raises(ValueError, match="not a"):
+            store.list(prefix)

@@ -57,7 +57,9 @@ def test_a_bucket_may_have_a_prefix(s3_server: S3Server, s3_store: S3Store, monk
      "file://otherhost/folder", "file:///folder?query", "S3://bucket", "://", "memory://"],
 )  # fmt: skip
 def test_any_other_location_is_refused_and_named(location: str):
-    with pytest.raises(ValueError, match="location is empty" if not location else location.replace("?", r"\?")):
+    with pytest.raises(
+        ValueError, match="location is empty" if not location else location.replace("?", r"\?")
+    ):
         open_store(location)
 
 

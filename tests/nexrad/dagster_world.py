@@ -1,0 +1,123 @@
+"""A small pipeline for tests of the Dagster layer: real files in a folder source, a real store, a clock that stands."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from nexrad_assets import metadata
+from nexrad_assets.definitions import build_definitions
+from nexrad_assets.partitions import partition_key
+from nexrad_assets.pipeline import Workshop, open_workshop
+from nexrad_assets.radar.coverage import VCP_212
+from nexrad_assets.radar.simulator import simulate_volume
+from nexrad_assets.reports import SiteDay
+from nexrad_assets.runs import LIVE, MODE_TAG
+from nexrad_assets.settings import NexradSettings
+from nexrad_assets.simulate import volume_key
+from nexrad_assets.sites import site
+
+NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
+TODAY = NOW.date()
+SMALL_PATTERN = replace(VCP_212, cuts=VCP_212.cuts[:2])
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+BROKEN = b"AR2V0006.001" + bytes(500)
+
+
+@pytest.fixture(scope="session")
+def volume() -> bytes:
+    """A simulated volume of the two lowest cuts; any file name will do for it."""
+    return simulate_volume(site("KPDT"), NOW, 1, SMALL_PATTERN)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-04-09T{text}").replace(tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """A source folder, a store, and definitions over both."""
+
+    folder: Path
+    settings: NexradSettings
+    now: datetime = NOW
+
+    def __post_init__(self) -> None:
+        self.workshop: Workshop = open_workshop(self.settings, clock=lambda: self.now)
+        self.definitions = build_definitions({"workshop": self.workshop}, self.settings)
+        (self.folder / "dagster").mkdir(exist_ok=True)
+        self.instance = dg.DagsterInstance.local_temp(str(self.folder / "dagster"))
+
+    def drop(self, site_id: str, start: datetime, data: bytes) -> Path:
+        """Put a volume into the source, as if it had been there for a while."""
+        path = Path(self.settings.source) / volume_key(site_id, start)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (time.time() - 60, time.time() - 60))
+        return path
+
+    def run(self, tags: dict[str, str], *, run_config=None, selection=None) -> dg.ExecuteInProcessResult:
+        """A run of the live job with these tags, in this process."""
+        job = self.definitions.resolve_job_def("nexrad_live")
+        return job.execute_in_process(
+            instance=self.instance,
+            tags=tags,
+            raise_on_error=False,
+            run_config=run_config,
+            asset_selection=selection,
+        )
+
+    def metadata_of(self, asset: dg.AssetKey, site_id: str, day=TODAY) -> dict[str, object]:
+        """The metadata of the newest materialization of one partition."""
+        key = partition_key(SiteDay(day, site_id))
+        found = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key]), limit=1
+        )
+        event = found.records[0].asset_materialization
+        return {name: value.value for name, value in event.metadata.items()}
+
+    def scans(self, site_id: str, day=TODAY):
+        return self.workshop.catalog.snapshot(site_id, day).scans
+
+
+def range_tags(first: str, last: str, day=TODAY, *, live: bool = True) -> dict[str, str]:
+    mode = {MODE_TAG: LIVE} if live else {}
+    return {
+        RANGE_START: partition_key(SiteDay(day, first)),
+        RANGE_END: partition_key(SiteDay(day, last)),
+        **mode,
+    }
+
+
+def make_world(folder: Path, sites: tuple[str, ...], **settings) -> World:
+    source = folder / "source"
+    source.mkdir(exist_ok=True)
+    values = {
+        "source": str(source),
+        "store": str(folder / "store"),
+        "sites": sites,
+        "primary_site": sites[0],
+        "image_size": 128,
+        "geometry_cache": folder / "geometry",
+        "jobs": 1,
+        "start_day": datetime(2026, 4, 1, tzinfo=UTC).date(),
+    }
+    return World(folder, NexradSettings(_env_file=None, **{**values, **settings}))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Three sites that are neighbours in the list of sites, at noon."""
+    return make_world(tmp_path, ("KPDT", "KLOT", "KTLX"))
+
+
+VOLUMES, SWEEPS, SCAN_LIST = metadata.VOLUMES, metadata.SWEEPS, metadata.SCAN_LIST
