@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from nexrad_assets.pipeline import Workshop, collect, open_workshop, render
-from nexrad_assets.reports import Collected, Rendered, SiteDay
+from nexrad_assets.reports import Collected, Listed, Rendered, SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.sites import UnknownSite, site
 from nexrad_assets.source import SourceError
@@ -38,7 +38,7 @@ def backfill(site_id: str, days: Sequence[date], *, force: bool = False) -> int:
 def _backfill_day(workshop: Workshop, partition: SiteDay, force: bool) -> int:
     (collected,) = collect(workshop, [partition], "day", log=print, force=force)
     (rendered,) = render(workshop, [partition], "day", log=print)
-    write_lists(workshop, [partition], log=print)
+    (listed,) = write_lists(workshop, [partition], log=print)
     print(
         f"{partition.site} {partition.day}: {collected.listed} volumes listed, {collected.known} known, "
         f"{rendered.rendered} rendered with {rendered.images} images ({rendered.bytes_written:,} bytes)"
@@ -46,39 +46,36 @@ def _backfill_day(workshop: Workshop, partition: SiteDay, force: bool) -> int:
     for name, reason in {**collected.failed, **rendered.failed}.items():
         print(f"FAILED {reason if name in reason else f'{name}: {reason}'}")
     if os.environ.get("DAGSTER_HOME"):
-        _report(partition, collected, rendered)
+        _report(workshop, collected, rendered, listed)
     return len(collected.failed) + len(rendered.failed)
 
 
-def _report(partition: SiteDay, collected: Collected, rendered: Rendered) -> None:
+def _report(workshop: Workshop, collected: Collected, rendered: Rendered, listed: Listed) -> None:
     from dagster import DagsterInstance  # noqa: PLC0415 - two CPU seconds that a backfill without Dagster saves
 
     with DagsterInstance.get() as instance:
-        report_materialized(instance, partition, collected, rendered)
+        report_materialized(instance, workshop, collected, rendered, listed)
 
 
 def report_materialized(
-    instance: DagsterInstance, partition: SiteDay, collected: Collected, rendered: Rendered
+    instance: DagsterInstance, workshop: Workshop, collected: Collected, rendered: Rendered, listed: Listed
 ) -> bool:
-    """Tell a Dagster instance, without a run, that a day is there; tells whether it is a partition."""
+    """Tell a Dagster instance, without a run, what became of a day; tells whether the day is a partition."""
     import dagster as dg  # noqa: PLC0415
 
-    from nexrad_assets.definitions import defs  # noqa: PLC0415
-    from nexrad_assets.partitions import partition_key  # noqa: PLC0415
+    from nexrad_assets import metadata  # noqa: PLC0415
+    from nexrad_assets.partitions import days_and_sites, partition_key  # noqa: PLC0415
 
-    key = partition_key(partition)
-    counts = {
-        "listed": collected.listed,
-        "stored": collected.stored,
-        "failed": len(collected.failed) + len(rendered.failed),
-        "rendered": rendered.rendered,
-        "images": rendered.images,
-        "bytes": rendered.bytes_written,
-        "mode": "day, by command",
+    settings, now = workshop.settings, workshop.clock()
+    key = partition_key(collected.partition)
+    if not days_and_sites(settings.sites, settings.start_date(now.date()), now.date()).has_partition_key(key):
+        return False
+    told = {
+        metadata.VOLUMES: metadata.of_collected(collected),
+        metadata.SWEEPS: metadata.of_rendered(rendered, workshop.store, now, settings.api_url),
+        metadata.SCAN_LIST: metadata.of_listed(listed, now),
     }
-    definitions = [asset for asset in defs.resolve_all_asset_specs() if asset.partitions_def is not None]
-    known = [spec for spec in definitions if spec.partitions_def.has_partition_key(key)]
-    for spec in known:
-        event = dg.AssetMaterialization(asset_key=spec.key, partition=key, metadata=counts)
+    for asset, words in told.items():
+        event = dg.AssetMaterialization(asset_key=asset, partition=key, metadata=words)
         instance.report_runless_asset_event(event)
-    return bool(known)
+    return True

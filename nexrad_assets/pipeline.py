@@ -25,7 +25,7 @@ from nexrad_assets.source import Level2Source, SourceError, SourceVolume, fetch_
 from store import keys
 from store.location import open_store
 from store.objects import ObjectMissing, Store
-from store.snapshot import Scan, SourceFile
+from store.snapshot import Origin, Scan, SourceFile
 
 Log = Callable[[str], None]
 
@@ -297,7 +297,7 @@ def _render_one(workshop: Workshop, waiting: _Waiting, mode: Mode) -> _Outcome:
         data = workshop.store.get(waiting.key).data
     except ObjectMissing:
         return _Outcome(waiting, None, 0.0)
-    origin = "live" if mode == "live" else "backfill"
+    origin: Origin = "live" if mode == "live" else "backfill"
     source = waiting.receipt.source
     made = scans.make(data, waiting.file_name, source, origin, workshop.clock(), workshop.recipe, workshop.geometries)
     for key, png in made.images.items():

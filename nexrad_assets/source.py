@@ -130,20 +130,17 @@ def fetch_all(
 
     At most `concurrency` volumes are on their way, waiting or held by the consumer: the next one is
     asked for when the consumer comes back. Volumes listed as larger than `size_limit_bytes` are not asked
-    for. When the consumer stops early, what was not begun is dropped.
+    for. When the consumer stops early, the end of what is under way is waited for.
     """
     pending = iter(volumes)
     waiting: deque[Future[Fetched]] = deque()
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="download")
-    try:
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="download") as pool:
         for volume in islice(pending, concurrency):
             waiting.append(pool.submit(_fetched, source, volume, size_limit_bytes))
         while waiting:
             yield waiting.popleft().result()
             for volume in islice(pending, 1):
                 waiting.append(pool.submit(_fetched, source, volume, size_limit_bytes))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _fetched(source: Level2Source, volume: SourceVolume, size_limit_bytes: int) -> Fetched:

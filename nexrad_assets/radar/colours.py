@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def digest(name: str) -> str:
 
 
 def palette(
-    name: str, values: NDArray[np.float64], value_range: tuple[float, float], transparent: Collection[int]
+    name: str, values: NDArray[np.floating[Any]], value_range: tuple[float, float], transparent: Collection[int]
 ) -> Palette:
     """The RGBA palette, uint8 (256, 4), that colours index `i` by `values[i]`.
 

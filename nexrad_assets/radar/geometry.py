@@ -19,7 +19,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from nexrad_assets.radar.mercator import NODE_SPACING_PX, Box, Canvas, box, plane_nodes
+from nexrad_assets.radar.mercator import NODE_SPACING_PX, Box, Canvas, Floats, box, plane_nodes
 
 AZIMUTH_BINS = 65_536
 RANGE_BINS = 65_535
@@ -52,12 +52,12 @@ class Geometry:
     blocks: NDArray[np.uint16]
 
 
-def azimuth_centres_deg() -> NDArray[np.float64]:
+def azimuth_centres_deg() -> Floats:
     """The azimuth in the middle of each bin."""
     return (np.arange(AZIMUTH_BINS) + 0.5) * (360.0 / AZIMUTH_BINS)
 
 
-def ground_centres_m(canvas: Canvas) -> NDArray[np.float64]:
+def ground_centres_m(canvas: Canvas) -> Floats:
     """The ground range in the middle of each bin."""
     return (np.arange(RANGE_BINS) + 0.5) * (canvas.range_km * 1000.0 / RANGE_BINS)
 
@@ -97,7 +97,7 @@ def _blocks(azimuth: NDArray[np.uint16], ground: NDArray[np.uint16]) -> NDArray[
     return np.stack([pick.reduceat(pick.reduceat(bins, rows, 0), columns, 1) for bins, pick in bounds])
 
 
-def _interpolated(nodes: NDArray[np.float64], pixels: int, axis: int) -> NDArray[np.float64]:
+def _interpolated(nodes: Floats, pixels: int, axis: int) -> Floats:
     """Values at the centres of `pixels` pixels along an axis of nodes, linear between them."""
     place = (np.arange(pixels) + 0.5) / NODE_SPACING_PX
     before = place.astype(np.intp)

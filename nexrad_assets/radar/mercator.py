@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ NODE_SPACING_PX = 8
 """Pixels between the nodes where the geodesic is solved; between them the plane is bilinear (within 1 m at 2700 pixels a side)."""
 
 LonLat = tuple[float, float]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,12 @@ class Box:
         return (west, north), (east, north), (east, south), (west, south)
 
 
-def northing_m(latitude: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def northing_m(latitude: Floats | float) -> Floats:
     """EPSG:3857 northing of a latitude in degrees."""
     return EARTH_RADIUS_M * np.arctanh(np.sin(np.radians(latitude)))
 
 
-def latitude_deg(northing: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def latitude_deg(northing: Floats | float) -> Floats:
     """Latitude in degrees of an EPSG:3857 northing."""
     return np.degrees(np.arcsin(np.tanh(np.asarray(northing) / EARTH_RADIUS_M)))
 
@@ -97,7 +99,7 @@ def box(canvas: Canvas) -> Box:
     return Box(west, float(north + south) / 2.0 - side / 2.0, side)
 
 
-def plane_nodes(canvas: Canvas) -> NDArray[np.float64]:
+def plane_nodes(canvas: Canvas) -> Floats:
     """The antenna's azimuthal equidistant plane at the canvas's nodes, float64 (2, rows, columns) in metres.
 
     `[0]` is east (`s sin a`), `[1]` north (`s cos a`), of geodesic length `s` and azimuth `a`. Node

@@ -99,7 +99,7 @@ def index_codes(moment: Moment, product: Product) -> tuple[NDArray[np.uint8], fl
     values outside taking the ends.
     """
     if moment.codes.dtype == np.uint8:
-        return moment.codes, 1.0 / moment.scale, -moment.offset / moment.scale
+        return moment.codes.astype(np.uint8, copy=False), 1.0 / moment.scale, -moment.offset / moment.scale
     low, high = product.value_range
     step = (high - low) / (255 - FIRST_VALUE)
     values = (np.arange(int(moment.codes.max(initial=0)) + 1) - moment.offset) / moment.scale
