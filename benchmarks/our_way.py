@@ -28,7 +28,12 @@ def main(file: str, out: str, cache: str) -> None:
     ended = time.process_time()
     print(
         json.dumps(
-            {"imports_s": imported, "decode_s": decoded - imported, "work_s": ended - imported, "images": images}
+            {
+                "imports_s": imported,
+                "decode_s": decoded - imported,
+                "work_s": ended - imported,
+                "images": images,
+            }
         )
     )
 

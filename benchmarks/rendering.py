@@ -37,9 +37,13 @@ def _compare(file: Path, folder: Path) -> None:
     before, after = (statistics.mean(runs[0]["images"]) / 1000 for runs in (theirs, mine))
     print(f"| KB an image | {before:.0f} | {after:.0f} | {before / after:.1f} |")
     counts = len(theirs[0]["images"]), len(mine[0]["images"])
-    each = [_median(runs, "work_s") / count * 1000 for runs, count in zip((theirs, mine), counts, strict=True)]
+    each = [
+        _median(runs, "work_s") / count * 1000 for runs, count in zip((theirs, mine), counts, strict=True)
+    ]
     print(f"| images | {counts[0]} | {counts[1]} | |")
-    print(f"| CPU ms an image, reading shared out | {each[0]:.0f} | {each[1]:.1f} | {each[0] / each[1]:.1f} |")
+    print(
+        f"| CPU ms an image, reading shared out | {each[0]:.0f} | {each[1]:.1f} | {each[0] / each[1]:.1f} |"
+    )
     drawing = statistics.median((run["work_s"] - run["decode_s"]) / counts[1] * 1000 for run in mine)
     print(f"| CPU ms an image, rendering alone | | {drawing:.1f} | |", flush=True)
 

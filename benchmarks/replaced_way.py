@@ -29,7 +29,14 @@ def main(file: str, out: str) -> None:
         axes = figure.add_axes([0, 0, 1, 1])
         display = pyart.graph.RadarDisplay(radar)
         display.plot(
-            "reflectivity", sweep, ax=axes, vmin=-20, vmax=60, cmap="NWSRef", colorbar_flag=False, title_flag=False
+            "reflectivity",
+            sweep,
+            ax=axes,
+            vmin=-20,
+            vmax=60,
+            cmap="NWSRef",
+            colorbar_flag=False,
+            title_flag=False,
         )
         axes.set_axis_off()
         path = Path(out) / f"sweep{sweep}.png"

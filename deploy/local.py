@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +86,9 @@ def _demo(place: Place) -> int:
     now = datetime.now(UTC)
     print(f"Preparing an hour of storms for {' and '.join(DEMO_SITES)} in {source} ...", flush=True)
     ended = now - timedelta(seconds=VCP_212.duration_s)  # what a radar would still be scanning is for `play`
-    write_volumes(source, sites, now - DEMO_HOUR, ended, DEMO_SEED, progress=_progress, jobs=os.cpu_count() or 1)
+    write_volumes(
+        source, sites, now - DEMO_HOUR, ended, DEMO_SEED, progress=_progress, jobs=os.cpu_count() or 1
+    )
     stop = threading.Event()
     player = threading.Thread(target=play, args=(source, sites, DEMO_SEED, stop), daemon=True, name="storms")
     player.start()
@@ -138,7 +141,11 @@ def _environment(place: Place, settings: Mapping[str, str]) -> dict[str, str]:
     }
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     # What the demo sets holds; for `make run` the person's own environment may name another store or site.
-    return {**ours, **os.environ, "PATH": path} if not settings else {**os.environ, **ours, **settings, "PATH": path}
+    return (
+        {**ours, **os.environ, "PATH": path}
+        if not settings
+        else {**os.environ, **ours, **settings, "PATH": path}
+    )
 
 
 def _dagster_command(place: Place) -> list[str]:
@@ -165,7 +172,9 @@ def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) ->
         )
 
 
-def _wait_for(servers: Mapping[str, subprocess.Popen[bytes]], addresses: Mapping[str, str], home: Path) -> None:
+def _wait_for(
+    servers: Mapping[str, subprocess.Popen[bytes]], addresses: Mapping[str, str], home: Path
+) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     for address, name in addresses.items():
         while _get(address) is None:
@@ -181,12 +190,17 @@ def _watch(servers: Mapping[str, subprocess.Popen[bytes]], place: Place) -> int:
     while True:
         for name, server in servers.items():
             if server.poll() is not None:
-                print(f"{name} ended with status {server.returncode}; see {place.home / name}.log", flush=True)
+                print(
+                    f"{name} ended with status {server.returncode}; see {place.home / name}.log", flush=True
+                )
                 return 1
         answer = _get(f"{place.api}/list-all/")
         scans = set(json.loads(answer)["reflectivity"]) if answer else set()
         if scans and known is None:
-            print(f"{datetime.now(UTC):%H:%M:%S} UTC  {len(scans)} scans are listed, the newest {max(scans)}", flush=True)
+            print(
+                f"{datetime.now(UTC):%H:%M:%S} UTC  {len(scans)} scans are listed, the newest {max(scans)}",
+                flush=True,
+            )
             known = scans
         for key in sorted(scans - (known if known is not None else scans)):
             image = f"{place.api}/data/2/{key}_reflectivity_idx0/png"
@@ -210,19 +224,15 @@ def _stop(servers: Mapping[str, subprocess.Popen[bytes]]) -> None:
         _signal(server, signal.SIGINT)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     for server in servers.values():
-        try:
+        with suppress(subprocess.TimeoutExpired):
             server.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass
         _signal(server, signal.SIGKILL)  # the whole session: whatever a server left behind goes too
         server.wait()
 
 
 def _signal(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(server.pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _what_to_see_in_the_demo(place: Place) -> str:

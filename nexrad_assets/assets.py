@@ -5,6 +5,7 @@ Dagster. A run may have one partition, or a range of a day's sites.
 """
 
 import random
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -19,6 +20,9 @@ from nexrad_assets.runs import LIVE, MODE_TAG
 from nexrad_assets.source import SourceError, SourceUnavailable
 from store.objects import StoreError, StoreUnavailable
 from store.snapshot import SnapshotError
+
+# A beta of some years by now; unfiltered, every start of a process prints it three times.
+warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=dg.BetaWarning)
 
 FETCH_POOL = "nexrad_fetch"
 RENDER_POOL = "nexrad_render"

@@ -6,7 +6,7 @@ kill in between leaves the later ones behind, never ahead; the next change or `m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar

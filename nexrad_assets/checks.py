@@ -19,11 +19,11 @@ from store.lists import listed
 MOST_NAMED = 20
 
 
-def level2_checks() -> list[dg.AssetChecksDefinition]:
+def level2_checks(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """The checks of the rendered sweeps."""
 
     @dg.asset_check(
-        asset=metadata.SWEEPS,
+        asset=metadata.SWEEPS, partitions_def=partitions,
         blocking=True,
         description="Where volumes were listed, at least one could be read.",
     )
@@ -37,7 +37,7 @@ def level2_checks() -> list[dg.AssetChecksDefinition]:
         }
         return readable_verdict(outcomes)
 
-    @dg.asset_check(asset=metadata.SWEEPS, description="Every image that a snapshot lists is in the store.")
+    @dg.asset_check(asset=metadata.SWEEPS, partitions_def=partitions, description="Every image that a snapshot lists is in the store.")
     def every_listed_image_exists(
         context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> dg.AssetCheckResult:

@@ -50,8 +50,12 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to lay out as a bucket")
-    parser.add_argument("--site", action="append", metavar="SITE", help="a site (again for more; default KPDT)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the folder to lay out as a bucket"
+    )
+    parser.add_argument(
+        "--site", action="append", metavar="SITE", help="a site (again for more; default KPDT)"
+    )
     parser.add_argument("--start", type=_moment, help="UTC time of the first volume (default: an hour ago)")
     parser.add_argument("--minutes", type=_positive, default=60, help="how long (default 60)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (default 1)")
@@ -89,9 +93,8 @@ def _sites(options: argparse.Namespace) -> int:
     wanted = options.pattern.casefold()
     found = [one for one in sites().values() if wanted in f"{one.id} {one.name}".casefold()]
     for one in found:
-        print(
-            f"{one.id}  {one.latitude_deg:9.4f} {one.longitude_deg:10.4f} {one.height_m:6.0f} m  {one.kind:8}  {one.name}"
-        )
+        place = f"{one.latitude_deg:9.4f} {one.longitude_deg:10.4f} {one.height_m:6.0f} m"
+        print(f"{one.id}  {place}  {one.kind:8}  {one.name}")
     return 0 if found else _fail(f"no site matches {options.pattern!r}")
 
 

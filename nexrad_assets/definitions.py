@@ -30,7 +30,7 @@ def build_definitions(
     partitions = days_and_sites(settings.sites, settings.start_date(today), today)
     return dg.Definitions(
         assets=level2_assets(partitions),
-        asset_checks=level2_checks(),
+        asset_checks=level2_checks(partitions),
         jobs=[live_job, retention_job, reconcile_job, prune_runs_job],
         sensors=[live_sensor(settings.live)],
         schedules=upkeep_schedules(settings.live),

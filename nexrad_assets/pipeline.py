@@ -132,7 +132,8 @@ def collect(
     for plan in plans.values():
         _fetch(workshop, plan, log)
     failed = {
-        partition: Collected(partition, mode, failed={"listing": str(fault)}) for partition, fault in unlisted.items()
+        partition: Collected(partition, mode, failed={"listing": str(fault)})
+        for partition, fault in unlisted.items()
     }
     done = {
         partition: plan.report(known=len(plan.selection.wanted) - len(plan.to_fetch))
@@ -181,7 +182,9 @@ def _is_known(volume: SourceVolume, known: Mapping[str, Scan], recipe: Recipe) -
 
 def _fetch(workshop: Workshop, plan: _Plan, log: Log) -> None:
     began = time.monotonic()
-    missing = tuple(volume for volume in plan.to_fetch if not _is_fetched(workshop.store, plan.partition, volume))
+    missing = tuple(
+        volume for volume in plan.to_fetch if not _is_fetched(workshop.store, plan.partition, volume)
+    )
     plan.fetched = len(plan.to_fetch) - len(missing)
     settings = workshop.settings
     for got in fetch_all(
@@ -246,14 +249,18 @@ class _Outcome:
     seconds: float
 
 
-def render(workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, *, log: Log) -> tuple[Rendered, ...]:
+def render(
+    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, *, log: Log
+) -> tuple[Rendered, ...]:
     """Render and publish every raw volume that waits in these partitions.
 
     Volumes are published one by one as they are done: the newest first in mode `live`, the oldest first in
     mode `day`, which also makes an archive of what was live.
     """
     waiting = {partition: tuple(_waiting(workshop, partition)) for partition in partitions}
-    order = sorted((w for ws in waiting.values() for w in ws), key=lambda w: w.file_name[4:], reverse=mode == "live")
+    order = sorted(
+        (w for ws in waiting.values() for w in ws), key=lambda w: w.file_name[4:], reverse=mode == "live"
+    )
     outcomes: dict[SiteDay, list[_Outcome]] = {partition: [] for partition in partitions}
     for done, outcome in enumerate(_render_each(workshop, order, mode), start=1):
         outcomes[outcome.waiting.partition].append(outcome)
@@ -299,11 +306,15 @@ def _render_one(workshop: Workshop, waiting: _Waiting, mode: Mode) -> _Outcome:
         return _Outcome(waiting, None, 0.0)
     origin: Origin = "live" if mode == "live" else "backfill"
     source = waiting.receipt.source
-    made = scans.make(data, waiting.file_name, source, origin, workshop.clock(), workshop.recipe, workshop.geometries)
+    made = scans.make(
+        data, waiting.file_name, source, origin, workshop.clock(), workshop.recipe, workshop.geometries
+    )
     for key, png in made.images.items():
         workshop.store.put(key, png, "image/png")
     scan = made.scan
-    workshop.catalog.publish(waiting.partition.site, waiting.partition.day, lambda day: scans.placed(day, scan))
+    workshop.catalog.publish(
+        waiting.partition.site, waiting.partition.day, lambda day: scans.placed(day, scan)
+    )
     if workshop.settings.raw_keep_minutes == 0:
         workshop.store.delete([keys.raw_receipt(waiting.key), waiting.key])
     return _Outcome(waiting, scan, time.monotonic() - began)

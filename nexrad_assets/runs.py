@@ -25,7 +25,7 @@ UNDER_WAY = (
     DagsterRunStatus.CANCELING,
 )
 
-SILENT = timedelta(minutes=10)
+SILENT = timedelta(minutes=5)
 """A live run logs a line a volume. One that said nothing for so long has no process any more."""
 
 PRUNE_AT_ONCE = 200

@@ -170,7 +170,11 @@ def placed(scans: dict[str, Scan], scan: Scan) -> dict[str, Scan]:
     }
     if before is not None and before.layers and scan.status == "failed":
         scan = msgspec.structs.replace(
-            before, source=scan.source, fingerprint=scan.fingerprint, published=scan.published, reason=scan.reason
+            before,
+            source=scan.source,
+            fingerprint=scan.fingerprint,
+            published=scan.published,
+            reason=scan.reason,
         )
     if before is not None and before.origin == "backfill":
         scan = msgspec.structs.replace(scan, origin="backfill")

@@ -29,7 +29,8 @@ def write_lists(workshop: Workshop, partitions: Sequence[SiteDay], log: Log) -> 
             written[partition.site] = _write_site_lists(workshop, partition)
             log(f"{partition.site}: {written[partition.site].scans} scans in the live window")
     return tuple(
-        Listed(partition, written[partition.site].scans, written[partition.site].newest) for partition in partitions
+        Listed(partition, written[partition.site].scans, written[partition.site].newest)
+        for partition in partitions
     )
 
 
@@ -43,7 +44,9 @@ def _write_site_lists(workshop: Workshop, partition: SiteDay) -> Listed:
 
 
 def _recent_scans(workshop: Workshop, site: str) -> Iterator[Scan]:
-    for day in lists.window_days(workshop.catalog.head(site), workshop.clock(), workshop.settings.list_minutes):
+    for day in lists.window_days(
+        workshop.catalog.head(site), workshop.clock(), workshop.settings.list_minutes
+    ):
         yield from workshop.catalog.snapshot(site, day).scans.values()
 
 
@@ -171,7 +174,10 @@ def _reconcile_site(workshop: Workshop, site: str, log: Log, since: datetime | N
         missing += missing_images(workshop.store, workshop.catalog.snapshot(site, day))
     workshop.store.delete(orphans)
     if mended or orphans or missing:
-        log(f"{site}: {len(orphans)} unlisted images removed, {len(missing)} listed images missing, head mended: {mended}")
+        log(
+            f"{site}: {len(orphans)} unlisted images removed, {len(missing)} listed images missing, "
+            f"head {'mended' if mended else 'whole'}"
+        )
     return Reconciled(site, len(orphans), tuple(sorted(missing)), mended)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from nexrad_assets import sites
 from nexrad_assets.radar.bzip2_records import HEADER_BYTES, MAX_VOLUME_BYTES, Record, gunzip, records
 from nexrad_assets.radar.message5 import Pattern, read_pattern
 from nexrad_assets.radar.message31 import SweepBuilder, TooLargeError
@@ -27,7 +28,7 @@ from nexrad_assets.radar.messages import (
     VolumeBlock,
     messages,
 )
-from nexrad_assets.radar.pyart_reader import PyartError, read_messages, site_position
+from nexrad_assets.radar.pyart_reader import PyartError, read_messages
 from nexrad_assets.radar.turns import Turn, whole_sweeps
 from nexrad_assets.radar.volume import Volume, VolumeError
 
@@ -213,9 +214,7 @@ def _position(volume: VolumeBlock | None, site: str, name: str) -> tuple[float, 
     if volume and 1.0 <= abs(volume.latitude_deg) <= 90.0 and 1.0 <= abs(volume.longitude_deg) <= 180.0:
         return volume.latitude_deg, volume.longitude_deg, volume.height_m
     try:
-        position = site_position(site)
-    except PyartError as error:
-        raise VolumeError(f"{name}: it does not tell the position of {site}, and {error}") from error
-    if position is None:
-        raise VolumeError(f"{name}: the position of {site} is neither in it nor in the table of sites")
-    return position
+        known = sites.site(site)
+    except sites.UnknownSite as fault:
+        raise VolumeError(f"{name}: it does not tell where its radar is, and there is {fault}") from fault
+    return known.latitude_deg, known.longitude_deg, known.height_m

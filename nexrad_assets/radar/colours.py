@@ -46,7 +46,10 @@ def digest(name: str) -> str:
 
 
 def palette(
-    name: str, values: NDArray[np.floating[Any]], value_range: tuple[float, float], transparent: Collection[int]
+    name: str,
+    values: NDArray[np.floating[Any]],
+    value_range: tuple[float, float],
+    transparent: Collection[int],
 ) -> Palette:
     """The RGBA palette, uint8 (256, 4), that colours index `i` by `values[i]`.
 

@@ -143,8 +143,10 @@ class GeometryCache:
         return geometry
 
     def _evict(self, keep: Path) -> None:
-        assert self.folder is not None
-        files = sorted(((path.stat(), path) for path in self.folder.glob("*.geometry")), key=lambda f: f[0].st_mtime)
+        files = sorted(
+            ((path.stat(), path) for path in keep.parent.glob("*.geometry")),
+            key=lambda file: file[0].st_mtime,
+        )
         excess = sum(stat.st_size for stat, _ in files) - self.max_bytes
         for stat, path in files:
             if excess <= 0:

@@ -50,7 +50,12 @@ class Lookup:
         ends = self.rank[blocks[0]], self.rank[blocks[1]]
         first, last = np.minimum(*ends), np.maximum(*ends) + 1
         near, far = self.group[blocks[2]], self.group[blocks[3]] + 1
-        inside = self.counts[last, far] - self.counts[first, far] - self.counts[last, near] + self.counts[first, near]
+        inside = (
+            self.counts[last, far]
+            - self.counts[first, far]
+            - self.counts[last, near]
+            + self.counts[first, near]
+        )
         found: NDArray[np.bool_] = (inside > 0) & (blocks[2] <= blocks[3])
         return found
 

@@ -21,7 +21,7 @@ EARTH_RADIUS_M = 6_378_137.0
 """Semi-major axis of WGS84: the radius of the sphere that EPSG:3857 is drawn on."""
 
 NODE_SPACING_PX = 8
-"""Pixels between the nodes where the geodesic is solved; between them the plane is bilinear (within 1 m at 2700 pixels a side)."""
+"""Pixels between the nodes where the geodesic is solved; linear between them, within 1 m at 2700 pixels a side."""
 
 LonLat = tuple[float, float]
 Floats = NDArray[np.floating[Any]]

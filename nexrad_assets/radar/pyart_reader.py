@@ -27,11 +27,9 @@ from nexrad_assets.radar.volume import Moment, Sweep
 
 _MOMENTS = ("REF", "VEL", "SW", "ZDR", "PHI", "RHO", "CFP")
 _MAX_GATES = 1840
-_METRES_PER_FOOT = 0.3048
 _SECONDS_PER_DAY = 86_400.0
 _MESSAGE_1_DEG = 180.0 / 32768.0
 _STATUS = 0x7F
-_NO_HEIGHT_FT = -99_999
 _FAULTS = (ArithmeticError, LookupError, NameError, OSError, TypeError, ValueError, struct.error)
 
 Radial = dict[str, Any]
@@ -64,18 +62,6 @@ def read_messages(volume_header: bytes, messages: Iterable[bytes]) -> PyartVolum
         return _volume(file.radial_records)
     except _FAULTS as error:
         raise PyartError(f"Py-ART finds no radials in it ({error!r})") from error
-
-
-def site_position(site: str) -> tuple[float, float, float] | None:
-    """Latitude, longitude (degrees) and ground height (metres, 0 where the table has none) of a radar.
-
-    Not by Py-ART's own function, which converts its table from feet again at every call.
-    """
-    entry = _module("nexrad_common").NEXRAD_LOCATIONS.get(site)
-    if entry is None:
-        return None
-    feet = 0.0 if entry["elev"] == _NO_HEIGHT_FT else float(entry["elev"])
-    return float(entry["lat"]), float(entry["lon"]), feet * _METRES_PER_FOOT
 
 
 @cache

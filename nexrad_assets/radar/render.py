@@ -27,6 +27,7 @@ RENDER_VERSION = 1
 FIRST_VALUE = 2
 """Index and gate code from which on a number is a value."""
 
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One image to make: a sweep of a volume as one of the times of a tilt. Indices count from 0."""
@@ -103,7 +104,9 @@ def index_codes(moment: Moment, product: Product) -> tuple[NDArray[np.uint8], fl
     low, high = product.value_range
     step = (high - low) / (255 - FIRST_VALUE)
     values = (np.arange(int(moment.codes.max(initial=0)) + 1) - moment.offset) / moment.scale
-    table = np.clip(np.rint((values - low) / step), 0, 255 - FIRST_VALUE).astype(np.uint8) + np.uint8(FIRST_VALUE)
+    table = np.clip(np.rint((values - low) / step), 0, 255 - FIRST_VALUE).astype(np.uint8) + np.uint8(
+        FIRST_VALUE
+    )
     table[:FIRST_VALUE] = np.arange(FIRST_VALUE)[: table.size]
     return table[moment.codes], step, low - FIRST_VALUE * step
 

@@ -1,4 +1,4 @@
-"""A small pipeline for tests of the Dagster layer: real files in a folder source, a real store, a clock that stands."""
+"""A small pipeline for tests of the Dagster layer: files in a folder, a real store, a clock that stands."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from nexrad_assets.radar.archive2 import read_volume
 from nexrad_assets.radar.bzip2_records import records
 from nexrad_assets.radar.message5 import read_pattern
 from nexrad_assets.radar.messages import MESSAGE_5, Message, messages
-from nexrad_assets.radar.pyart_reader import read_messages, site_position
+from nexrad_assets.radar.pyart_reader import read_messages
 from nexrad_assets.radar.turns import whole_sweeps
 from tests.nexrad.archive2_samples import MESSAGE_1, PACKED, PLAIN, assert_same_sweep, sample, whole
 from tests.samples import level2_files, needs_samples
@@ -93,7 +93,10 @@ def test_message_1_equals_metpy_and_has_the_table_position():
     volume = whole(MESSAGE_1)
     assert (volume.site, volume.version, volume.vcp) == ("KLOT", "V01", 21)
     assert volume.start == datetime(1995, 4, 13, 13, 21, 43, 364000, tzinfo=UTC)
-    assert (volume.latitude_deg, volume.longitude_deg) == (41.60444, -88.08472)
+    # What later volumes of the same radar tell of themselves.
+    assert volume.latitude_deg == pytest.approx(41.60444, abs=3e-4)
+    assert volume.longitude_deg == pytest.approx(-88.08444, abs=3e-4)
+    assert volume.height_m == pytest.approx(231.0, abs=2.0)
     for sweep, rays in zip(volume.sweeps, Level2File(BytesIO(sample(MESSAGE_1))).sweeps, strict=True):
         np.testing.assert_allclose(sweep.azimuth_deg, [ray[0].az_angle for ray in rays], atol=1e-3)
         for name, moment in sweep.moments.items():
@@ -111,11 +114,6 @@ def test_the_fallback_reads_message_31_as_the_native_decoder_does():
         assert_same_sweep(one, other)
         assert (one.spacing_deg, one.nyquist_mps) == (other.spacing_deg, other.nyquist_mps)
     assert by_pyart.vcp == whole(PLAIN).vcp
-
-
-def test_the_site_table_gives_the_same_height_every_time():
-    assert site_position("KABX") == site_position("KABX") == (35.14972, -106.82333, 5870 * 0.3048)
-    assert site_position("XXXX") is None
 
 
 def test_waveforms_and_mrle_repeats_come_from_the_pattern():

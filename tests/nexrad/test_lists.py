@@ -47,8 +47,12 @@ def test_the_days_of_the_window_are_those_that_can_hold_it():
         1,
         days={
             "2013-05-20": DayHead(1, 200, 0, newest=at("2013-05-20T23:58:00")),
-            "2025-04-08": DayHead(1, 9, 9, newest=at("2025-04-08T23:57:00"), newest_live=at("2025-04-08T23:57:00")),
-            "2025-04-09": DayHead(1, 1, 1, newest=at("2025-04-09T00:30:00"), newest_live=at("2025-04-09T00:30:00")),
+            "2025-04-08": DayHead(
+                1, 9, 9, newest=at("2025-04-08T23:57:00"), newest_live=at("2025-04-08T23:57:00")
+            ),
+            "2025-04-09": DayHead(
+                1, 1, 1, newest=at("2025-04-09T00:30:00"), newest_live=at("2025-04-09T00:30:00")
+            ),
         },
     )
     now = at("2025-04-09T00:31:00")

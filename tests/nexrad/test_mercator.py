@@ -64,7 +64,9 @@ def test_every_pixel_knows_its_azimuth_and_ground_range(antenna, range_km):
     y, x = np.nonzero(geometry.ground < RANGE_BINS)
     pick = np.random.default_rng(range_km).choice(len(x), 10_000)
     y, x = y[pick], x[pick]
-    lon, lat = TO_LON_LAT.transform(square.west + (x + canvas.size // 2 + 0.5) * pixel, square.north - (y + 0.5) * pixel)
+    lon, lat = TO_LON_LAT.transform(
+        square.west + (x + canvas.size // 2 + 0.5) * pixel, square.north - (y + 0.5) * pixel
+    )
     home = np.full(len(x), 1.0)
     azimuth, _, ground = WGS84.inv(longitude * home, latitude * home, lon, lat)
     ground_error = ground_centres_m(canvas)[geometry.ground[y, x]] - ground
@@ -79,7 +81,9 @@ def test_pixels_out_of_range_are_not_counted_and_those_within_are():
     square = box(canvas)
     pixel = square.side / canvas.size
     y, x = np.mgrid[: canvas.size, : canvas.size // 2]
-    lon, lat = TO_LON_LAT.transform(square.west + (x + canvas.size // 2 + 0.5) * pixel, square.north - (y + 0.5) * pixel)
+    lon, lat = TO_LON_LAT.transform(
+        square.west + (x + canvas.size // 2 + 0.5) * pixel, square.north - (y + 0.5) * pixel
+    )
     _, _, ground = WGS84.inv(np.full_like(lon, -118.8529), np.full_like(lat, 45.6906), lon, lat)
     drawn = geometry.ground < RANGE_BINS
     assert not drawn[ground > 230_003].any()
@@ -117,7 +121,9 @@ def test_the_beam_agrees_with_py_art():
     from pyart.core.transforms import antenna_to_cartesian
 
     slant_km = np.linspace(1.0, 460.0, 200)
-    east, north, height = antenna_to_cartesian(slant_km, np.full_like(slant_km, 90.0), np.full_like(slant_km, 1.3))
+    east, north, height = antenna_to_cartesian(
+        slant_km, np.full_like(slant_km, 90.0), np.full_like(slant_km, 1.3)
+    )
     np.testing.assert_allclose(beam.ground_range_m(slant_km * 1000, 1.3), np.hypot(east, north), rtol=1e-6)
     np.testing.assert_allclose(beam.height_m(slant_km * 1000, 1.3), height, rtol=1e-6, atol=0.01)
 

@@ -18,7 +18,9 @@ def picture(size: int) -> bytes:
     return png.encode(rows, PALETTE)
 
 
-@pytest.mark.parametrize(("size", "small", "step"), [(2700, 159, 17), (160, 160, 1), (64, 64, 1), (161, 81, 2)])
+@pytest.mark.parametrize(
+    ("size", "small", "step"), [(2700, 159, 17), (160, 160, 1), (64, 64, 1), (161, 81, 2)]
+)
 def test_a_preview_shows_every_nth_pixel_in_the_same_colours(size, small, step):
     image = picture(size)
     shown = Image.open(io.BytesIO(preview(image)))

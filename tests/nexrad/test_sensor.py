@@ -1,7 +1,6 @@
 """Ticks of the live sensor against a real instance, its runs executed or left lying as each test says."""
 
-import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -9,6 +8,7 @@ from dagster import DagsterRunStatus
 
 from nexrad_assets import runs, sensors
 from nexrad_assets.runs import BLOCK_TAG
+from nexrad_assets.sites import sites
 from nexrad_assets.source import SourceError
 from tests.nexrad.dagster_world import (
     BROKEN,
@@ -40,28 +40,13 @@ class Ticker:
         return [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in self.tick().run_requests]
 
 
-def leave_lying(world, tags, status):
+def leave_lying(world, tags, *, started=False):
     """A run in the instance that no process works on."""
-    job = world.definitions.resolve_job_def("nexrad_live")
-    run = world.instance.create_run_for_job(job, tags=tags)
-    if status is not DagsterRunStatus.NOT_STARTED:
-        world.instance.report_run_status = None
-        world.instance.handle_new_event(event_of(run, status))
+    run = world.instance.create_run_for_job(world.definitions.resolve_job_def("nexrad_live"), tags=tags)
+    if started:
+        event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+        world.instance.report_dagster_event(event, run.run_id)
     return run
-
-
-def event_of(run, status):
-    kinds = {DagsterRunStatus.STARTED: dg.DagsterEventType.RUN_START}
-    event = dg.DagsterEvent(kinds[status].value, run.job_name)
-    return dg.EventLogEntry(
-        error_info=None,
-        level=10,
-        user_message="",
-        run_id=run.run_id,
-        timestamp=time.time(),
-        dagster_event=event,
-        job_name=run.job_name,
-    )
 
 
 def test_nothing_new_asks_for_nothing_and_says_so(world):
@@ -98,7 +83,7 @@ def test_a_block_whose_run_is_under_way_is_left_alone_until_it_has_ended(world, 
     ticker = Ticker(world)
     world.drop("KPDT", at("11:50"), volume)
     (request,) = ticker.tick().run_requests
-    run = leave_lying(world, request.tags, DagsterRunStatus.NOT_STARTED)
+    run = leave_lying(world, request.tags)
     world.drop("KPDT", at("11:55"), volume)
     result = ticker.tick()
     assert not result.run_requests
@@ -111,7 +96,7 @@ def test_a_run_that_failed_is_asked_for_again_by_the_next_tick(world, volume):
     ticker = Ticker(world)
     world.drop("KPDT", at("11:50"), volume)
     (request,) = ticker.tick().run_requests
-    run = leave_lying(world, request.tags, DagsterRunStatus.NOT_STARTED)
+    run = leave_lying(world, request.tags)
     world.instance.report_run_failed(run)
     world.now += timedelta(seconds=sensors.INTERVAL_S)
     assert ticker.ranges() == [("2026-04-09|KPDT", "2026-04-09|KPDT")]
@@ -162,21 +147,16 @@ def test_a_live_run_without_a_process_is_ended_and_its_block_asked_for_again(wor
     ticker = Ticker(world)
     world.drop("KPDT", at("11:50"), volume)
     (request,) = ticker.tick().run_requests
-    run = leave_lying(world, request.tags, DagsterRunStatus.STARTED)
-    real = world.instance.get_run_record_by_id(run.run_id).start_time
-    just_before = dg.deserialize_value if False else real + runs.SILENT.total_seconds() - 1
-    world.now = NOW.fromtimestamp(just_before, NOW.tzinfo)
-    assert runs.end_lost_runs(world.instance, world.now) == []
-    world.now = NOW.fromtimestamp(real + runs.SILENT.total_seconds() + 60, NOW.tzinfo)
-    assert runs.end_lost_runs(world.instance, world.now) == [run.run_id]
+    run = leave_lying(world, request.tags, started=True)
+    began = datetime.fromtimestamp(world.instance.get_run_record_by_id(run.run_id).start_time, UTC)
+    assert runs.end_lost_runs(world.instance, began + runs.SILENT - timedelta(seconds=1)) == []
+    assert runs.end_lost_runs(world.instance, began + runs.SILENT + timedelta(seconds=60)) == [run.run_id]
     assert world.instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
     world.now = NOW + timedelta(minutes=1)
     assert [one.tags[BLOCK_TAG] for one in ticker.tick().run_requests] == ["2026-04-09|KLOT"]
 
 
 def test_twenty_one_sites_with_news_make_two_runs(tmp_path, volume):
-    from nexrad_assets.sites import sites
-
     network = tuple(sorted(sites())[:21])
     world = make_world(tmp_path, network)
     for site in network:

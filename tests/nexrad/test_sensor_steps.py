@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,16 @@ def test_a_cursor_is_read_back_as_it_was_written(memory):
 
 @pytest.mark.parametrize(
     "cursor",
-    [None, "", "{", "[]", '"x"', '{"seen": 3}', '{"seen": {"2026-04-09": ["a", 1, 2]}}', '{"seen": {"a|b": 1}}'],
+    [
+        None,
+        "",
+        "{",
+        "[]",
+        '"x"',
+        '{"seen": 3}',
+        '{"seen": {"2026-04-09|KPDT": ["a"]}}',
+        '{"seen": {"a|b": 1}}',
+    ],
 )
 def test_a_malformed_cursor_restarts_from_nothing(cursor):
     assert discovery.read_memory(cursor) == Memory()
@@ -58,7 +68,10 @@ def test_by_day_only_today_is_looked_at():
 
 
 def test_until_three_in_the_morning_yesterday_is_looked_at_too():
-    assert discovery.targets(["KPDT"], LONG_AGO, NIGHT) == (SiteDay(TODAY, "KPDT"), SiteDay(YESTERDAY, "KPDT"))
+    assert discovery.targets(["KPDT"], LONG_AGO, NIGHT) == (
+        SiteDay(TODAY, "KPDT"),
+        SiteDay(YESTERDAY, "KPDT"),
+    )
     assert discovery.targets(["KPDT"], LONG_AGO, NIGHT + timedelta(seconds=1)) == (SiteDay(TODAY, "KPDT"),)
 
 
@@ -187,7 +200,7 @@ def test_a_listing_is_asked_for_at_once_then_ever_more_patiently():
             asked_at.append((now - NOON).total_seconds())
             seen = Seen("a", (seen.asked if seen else 0) + 1, now.timestamp())
         now += timedelta(seconds=30)
-    gaps = [later - earlier for earlier, later in zip(asked_at, asked_at[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(asked_at)]
     assert asked_at[0] == 0
     assert gaps == [30, 60, 120, 240, 480, 900, 900]
 

@@ -204,9 +204,15 @@ def test_an_object_in_the_way_of_a_folder_is_told(local_store: PosixStore):
     assert files_below(local_store.root) == {"a", "a/b"}
 
 
-def test_versions_written_in_the_same_tick_with_the_same_size_differ(local_store: PosixStore):
+def test_versions_written_in_quick_succession_with_the_same_size_differ(local_store: PosixStore):
     etags = [local_store.put("a", b"%04d" % number).etag for number in range(200)]
     assert len(set(etags)) == 200
+
+
+def test_a_version_has_the_clocks_nanoseconds_not_the_tick_of_the_file_system(local_store, monkeypatch):
+    monkeypatch.setattr(posix.time, "time_ns", lambda: 1_700_000_000_123_456_789)
+    local_store.put("a", b"1")
+    assert (local_store.root / "a").stat().st_mtime_ns == 1_700_000_000_123_456_789
 
 
 def test_a_listing_bears_that_everything_vanishes_meanwhile(local_store: PosixStore):

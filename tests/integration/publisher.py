@@ -1,0 +1,30 @@
+"""A process that publishes scans one after another until it is killed: `python -m ... LOCATION ENDPOINT SOURCE`."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nexrad_assets.pipeline import Workshop, collect, render
+from nexrad_assets.reports import SiteDay
+from nexrad_assets.settings import NexradSettings
+from nexrad_assets.source import FolderSource
+from store.location import open_store
+
+
+def main(location: str, endpoint: str, source: str, day: str) -> None:
+    """Fetch and render a whole day by force, over and over."""
+    folder = Path(source)
+    workshop = Workshop(
+        settings=NexradSettings(_env_file=None, sites=("KTLX",), image_size=256, jobs=2),
+        store=open_store(location, endpoint or None),
+        source=FolderSource(folder),
+    )
+    partition = SiteDay(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).date(), "KTLX")
+    while True:
+        print("round", flush=True)
+        collect(workshop, [partition], "day", log=print, force=True)
+        render(workshop, [partition], "day", log=lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

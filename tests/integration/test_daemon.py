@@ -1,0 +1,132 @@
+"""A real daemon: what is dropped into the source is shown, and what is old is filled in beside it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+import pytest
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+
+from nexrad_assets import scans
+from nexrad_assets.definitions import build_definitions
+from nexrad_assets.metadata import SCAN_LIST, SWEEPS, VOLUMES
+from nexrad_assets.partitions import partition_key
+from nexrad_assets.radar.coverage import VCP_212
+from nexrad_assets.radar.simulator import simulate_volume
+from nexrad_assets.reports import SiteDay
+from nexrad_assets.settings import NexradSettings
+from nexrad_assets.sites import site
+from store.lists import window
+from tests.integration.daemon import Deployment
+
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(180)]
+
+SMALL = replace(VCP_212, cuts=VCP_212.cuts[:4])
+START_S = 75.0
+SITES = ("KPDT", "KTLX")
+OLD_DAY = date(2013, 5, 20)
+
+
+@pytest.fixture(scope="module")
+def volume() -> bytes:
+    """A simulated volume of four cuts; any name will do for it."""
+    return simulate_volume(site("KPDT"), datetime.now(UTC), 1, SMALL)
+
+
+def ago(minutes: float) -> datetime:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).replace(microsecond=0)
+
+
+def listed(deployment: Deployment, site_id: str, key: str):
+    day = datetime.strptime(key[4:12], "%Y%m%d").replace(tzinfo=UTC).date()
+    scan = deployment.catalog.snapshot(site_id, day).scans.get(key)
+    return scan if scan is not None and scan.layers else None
+
+
+def live_window(deployment: Deployment, site_id: str, now: datetime) -> bytes:
+    days = [deployment.catalog.snapshot(site_id, day) for day in deployment.catalog.days(site_id)]
+    return msgspec.json.encode(window((scan for day in days for scan in day.scans.values()), now, 180))
+
+
+def test_a_dropped_volume_is_listed_with_its_images_and_old_days_are_filled_in_beside(tmp_path, volume):
+    deployment = Deployment(tmp_path, {"NEXRAD_SITES": "KPDT,KTLX"})
+    old = {one: deployment.drop(one, datetime(2013, 5, 20, 20, 1, tzinfo=UTC), volume) for one in SITES}
+    with deployment.daemon(), deployment.instance() as instance:
+        key = deployment.drop("KPDT", ago(2), volume)
+        scan = deployment.wait_for("listed scan", lambda: listed(deployment, "KPDT", key), START_S)
+        assert scan.origin == "live"
+        stored = {info.key: info.size for info in deployment.store.list("plots_level2/")}
+        assert [image.size for image in scans.images(scan)] == [stored[k] for k in scans.image_keys(scan)]
+        assert {run.status for run in ended_runs(deployment, instance)} == {DagsterRunStatus.SUCCESS}
+
+        now = datetime.now(UTC)
+        before = live_window(deployment, "KPDT", now)
+        fill = start_backfill(instance, [SiteDay(OLD_DAY, one) for one in SITES], SITES)
+        done = BulkActionStatus.COMPLETED_SUCCESS
+        deployment.wait_for("finished backfill", lambda: status_of(instance, fill) is done, START_S)
+        assert {listed(deployment, one, name).origin for one, name in old.items()} == {"backfill"}
+        assert live_window(deployment, "KPDT", now) == before
+
+        runs = instance.get_runs(RunsFilter(tags={"dagster/backfill": fill}))
+        assert {run.tags["dagster/asset_partition_range_start"] for run in runs} == {
+            partition_key(SiteDay(OLD_DAY, one)) for one in SITES
+        }
+        for run in runs:
+            checks = instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+            assert len(checks) == 2
+
+
+def test_a_day_of_a_site_is_materialized_from_the_command_line(tmp_path, volume):
+    deployment = Deployment(tmp_path, {"NEXRAD_SITES": "KTLX", "NEXRAD_LIVE": "0"})
+    deployment.drop("KTLX", datetime(2013, 5, 20, 20, 1, tzinfo=UTC), volume)
+    done = deployment.command(
+        "dagster",
+        "asset",
+        "materialize",
+        "-m",
+        "nexrad_assets.definitions",
+        "--select",
+        "nexrad_level2_volumes,nexrad_level2_sweeps,nexrad_scan_list",
+        "--partition",
+        partition_key(SiteDay(OLD_DAY, "KTLX")),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert listed(deployment, "KTLX", "KTLX20130520_200100_V06").origin == "backfill"
+
+
+def ended_runs(deployment: Deployment, instance: DagsterInstance) -> list[DagsterRun]:
+    """Every run so far, once all have ended."""
+
+    def ended() -> list[DagsterRun] | None:
+        runs = list(instance.get_runs())
+        return runs if runs and all(run.is_finished for run in runs) else None
+
+    return deployment.wait_for("ended run", ended, 60)
+
+
+def start_backfill(instance: DagsterInstance, partitions: list[SiteDay], sites: tuple[str, ...]) -> str:
+    """Launch a backfill of all assets, as Dagster's UI does; gives its id."""
+    definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=sites))
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id="testfill",
+        asset_graph=definitions.get_repository_def().asset_graph,
+        partition_names=[partition_key(one) for one in partitions],
+        asset_selection=[VOLUMES, SWEEPS, SCAN_LIST],
+        backfill_timestamp=time.time(),
+        tags={},
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+def status_of(instance: DagsterInstance, backfill_id: str) -> BulkActionStatus:
+    return instance.get_backfill(backfill_id).status

@@ -1,0 +1,88 @@
+"""`kill -9` in the middle of publishing, many times over: nothing listed is missing, nothing is torn."""
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date
+
+import pytest
+
+from nexrad_assets import scans
+from nexrad_assets.catalog import Catalog
+from nexrad_assets.pipeline import utc_now
+from store import keys
+from store.posix import PosixStore
+from tests.samples import LEVEL2, needs_samples
+
+SAMPLE = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
+OTHER = LEVEL2 / "2025/01/01/KDMX/KDMX20250101_225441_V06"
+DAY = date(2014, 1, 1)
+KILLS = 12
+ROUND_S = 4.0
+
+
+@pytest.fixture(params=["posix", pytest.param("s3", marks=pytest.mark.s3)])
+def place(request, tmp_path):
+    """Where to publish: the location, the environment a process needs for it, and a store to look with."""
+    if request.param == "posix":
+        return str(tmp_path / "store"), "", {}, PosixStore(tmp_path / "store")
+    server = request.getfixturevalue("s3_server")
+    bucket = server.new_bucket()
+    return f"s3://{bucket}", server.endpoint, server.environment, server.store(bucket)
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source" / "2014" / "01" / "01" / "KTLX"
+    folder.mkdir(parents=True)
+    for number in range(6):
+        target = folder / f"KTLX20140101_{number:02}0624_V06"
+        shutil.copyfile((SAMPLE, OTHER)[number % 2], target)
+        os.utime(target, (1.4e9, 1.4e9))
+    return tmp_path / "source"
+
+
+def publish_and_kill(place, source, seed):
+    """Publish in a process of its own and kill it at a random moment of its work."""
+    location, endpoint, environment, _ = place
+    command = [sys.executable, "-m", "tests.integration.publisher", location, endpoint, str(source), DAY.isoformat()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
+        assert process.stdout.readline() == b"round\n"
+        time.sleep(random.Random(seed).uniform(0.0, ROUND_S))
+        process.kill()
+        lines = process.stdout.read().decode().splitlines()
+    return sum("images" in line for line in lines)
+
+
+def assert_whole(store):
+    """Every listed image is there with the bytes that the snapshot names; every document decodes."""
+    catalog = Catalog(store, utc_now)
+    snapshot = catalog.snapshot("KTLX", DAY)
+    for scan in snapshot.scans.values():
+        for image in scans.images(scan):
+            data = store.get(keys.image(2, scan.key, image.name)).data
+            assert hashlib.sha256(data).hexdigest() == image.sha256
+    catalog.head("KTLX")
+    catalog.index()
+    return len(snapshot.scans)
+
+
+@needs_samples
+@pytest.mark.timeout(180)
+def test_whatever_the_moment_of_the_kill_what_is_listed_is_whole(place, source):
+    store = place[-1]
+    published = 0
+    for seed in range(KILLS):
+        published += publish_and_kill(place, source, seed)
+        assert_whole(store)
+    assert published > KILLS
+    assert assert_whole(store) == 6
+    # The next run, or the reconcile schedule, brings head and index up to what is stored.
+    catalog = Catalog(store, utc_now)
+    catalog.mend("KTLX")
+    assert catalog.head("KTLX").days["2014-01-01"].scans == 6
+    assert not catalog.mend("KTLX")

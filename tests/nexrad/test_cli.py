@@ -1,0 +1,190 @@
+"""The `nexrad` command as a person runs it: a process, its output, its exit status."""
+
+import bz2
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.samples import LEVEL2, level2_files, needs_samples
+
+SMALL = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
+
+
+def nexrad(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from nexrad_assets.cli import main; sys.exit(main())", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "DAGSTER_HOME": "", **{name: str(value) for name, value in environment.items()}},
+    )
+
+
+@pytest.fixture
+def bomb(tmp_path):
+    """686 bytes that would unpack to 900 MB."""
+    packed = bz2.compress(bytes(900_000_000))
+    path = tmp_path / "KLOT20250101_010000_V06"
+    path.write_bytes(b"AR2V0006.001" + struct.pack(">II", 20_000, 0) + b"KLOT" + struct.pack(">i", len(packed)) + packed)
+    assert len(path.read_bytes()) < 800
+    return path
+
+
+@needs_samples
+class TestRender:
+    def test_every_sample_renders_every_tilt_with_its_metadata(self, tmp_path):
+        done = nexrad("render", *level2_files(), "--out", tmp_path, "--size", 256)
+        assert done.returncode == 0, done.stdout + done.stderr
+        tilts = {line.split(":")[0]: int(re.search(r": (\d+) tilts", line)[1]) for line in done.stdout.splitlines()[:-1]}
+        assert tilts == {
+            "KLOT19950413_132143.gz": 9,
+            "KTLX20100501_000444_V03.gz": 5,
+            "KTLX20140101_000624_V06.gz": 5,
+            "KLBB20160601_150025_V06": 9,
+            "KDMX20220305_232324_V06": 2,
+            "KLOT20220317_000842_V06": 9,
+            "KDMX20250101_225441_V06": 5,
+        }
+        assert done.stdout.splitlines()[-1].startswith("7 of 7 files, 44 images")
+        images = sorted(path.name for path in tmp_path.glob("*.png"))
+        assert len(images) == 44
+        assert "KLOT19950413_132143_V01_reflectivity_idx8.png" in images
+        assert {path.stem for path in tmp_path.glob("*.json")} == {path[:-4] for path in images}
+
+    def test_tilts_are_numbered_from_the_lowest_angle(self, tmp_path):
+        nexrad("render", SMALL, "--out", tmp_path, "--size", 128)
+        angles = [
+            json.loads((tmp_path / f"KTLX20140101_000624_V06_reflectivity_idx{index}.json").read_text())
+            for index in range(5)
+        ]
+        assert [one["elevation_index"] for one in angles] == [1, 2, 3, 4, 5]
+        measured = [one["elevation_angle_degrees"] for one in angles]
+        assert measured == sorted(measured)
+
+    def test_the_image_has_the_size_asked_for_and_shows_echoes(self, tmp_path):
+        nexrad("render", SMALL, "--out", tmp_path, "--size", 512)
+        image = Image.open(tmp_path / "KTLX20140101_000624_V06_reflectivity_idx0.png")
+        assert image.size == (512, 512)
+        assert np.count_nonzero(np.asarray(image) > 1) > 100
+
+    def test_bad_files_give_one_clear_line_each_and_the_rest_goes_on(self, tmp_path, bomb):
+        text, empty = tmp_path / "notes.txt", tmp_path / "KLOT20250101_000000_V06"
+        text.write_text("hello radar\n")
+        empty.touch()
+        gone = tmp_path / "KLOT20250101_020000_V06"
+        done = nexrad("render", text, empty, bomb, gone, SMALL, "--out", tmp_path / "out", "--size", 128)
+        assert done.returncode == 1
+        lines = done.stdout.splitlines()
+        failed = [line for line in lines if line.startswith("FAILED")]
+        assert len(failed) == 4
+        for file, words in ((text, "not an Archive II volume"), (empty, "empty"), (bomb, "unpacks past"), (gone, "No such")):
+            assert any(file.name in line and words in line for line in failed), (file.name, failed)
+        assert lines[-1].startswith("1 of 5 files")
+        assert len(list((tmp_path / "out").glob("*.png"))) == 5
+        assert done.stderr == ""
+
+    def test_no_unfinished_file_stays(self, tmp_path):
+        nexrad("render", SMALL, "--out", tmp_path, "--size", 128)
+        assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
+
+    @pytest.mark.parametrize("size", ["501", "0", "9000", "many"])
+    def test_a_size_that_cannot_be_is_refused(self, tmp_path, size):
+        done = nexrad("render", SMALL, "--out", tmp_path, "--size", size)
+        assert done.returncode == 2
+        assert "--size" in done.stderr
+
+
+class TestSites:
+    def test_all_are_listed(self):
+        assert len(nexrad("sites").stdout.splitlines()) == 205
+
+    def test_a_part_of_a_name_finds_it(self):
+        assert nexrad("sites", "pendleton").stdout.startswith("KPDT")
+
+    def test_what_is_not_there_is_said(self):
+        done = nexrad("sites", "atlantis")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "atlantis" in done.stderr
+
+
+def test_simulated_volumes_are_laid_out_as_the_bucket_is(tmp_path):
+    done = nexrad("simulate", "--out", tmp_path, "--site", "KTLX", "--start", "2025-05-20T23:50", "--minutes", "12")
+    assert done.returncode == 0, done.stderr
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("KTLX*"))
+    assert all(re.fullmatch(r"2025/05/2[01]/KTLX(/KTLX2025052[01]_\d{6}_V06)?", file) for file in files)
+    assert sum(file.endswith("_V06") for file in files) in (2, 3)
+
+
+def test_simulating_an_unknown_site_is_refused(tmp_path):
+    done = nexrad("simulate", "--out", tmp_path, "--site", "KXYZ")
+    assert done.returncode == 1
+    assert "KXYZ" in done.stderr
+
+
+@needs_samples
+class TestBackfill:
+    def settings(self, tmp_path):
+        return {
+            "STORE": tmp_path / "store",
+            "NEXRAD_SOURCE": LEVEL2,
+            "NEXRAD_GEOMETRY_CACHE": tmp_path / "geometry",
+            "NEXRAD_IMAGE_SIZE": 256,
+        }
+
+    def test_a_day_of_a_site_is_fetched_and_rendered(self, tmp_path):
+        done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert "1 volumes listed, 0 known, 1 rendered with 9 images" in done.stdout
+        assert len(list((tmp_path / "store" / "plots_level2" / "KLBB" / "20160601").glob("*.png"))) == 9
+
+    def test_a_day_long_before_any_partition_works_too(self, tmp_path):
+        done = nexrad("backfill", "--site", "KLOT", "--day", "1995-04-13", **self.settings(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert "KLOT19950413_132143_V01" in done.stdout
+
+    def test_dagster_is_told_of_a_day_that_is_a_partition(self, tmp_path):
+        from dagster import AssetKey, DagsterInstance
+
+        home = tmp_path / "dagster"
+        home.mkdir()
+        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+        settings = {**self.settings(tmp_path), "DAGSTER_HOME": home, "NEXRAD_SITES": "KLBB"}
+        done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **settings)
+        assert done.returncode == 0, done.stderr
+        with DagsterInstance.from_config(str(home)) as instance:
+            event = instance.get_latest_materialization_event(AssetKey("nexrad_level2_sweeps"))
+        assert event.asset_materialization.partition == "2016-06-01|KLBB"
+        assert event.asset_materialization.metadata["images"].value == 9
+
+    def test_a_day_without_volumes_is_no_failure(self, tmp_path):
+        done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-02", **self.settings(tmp_path))
+        assert done.returncode == 0
+        assert "0 volumes listed" in done.stdout
+
+    def test_an_unknown_site_is_refused(self, tmp_path):
+        done = nexrad("backfill", "--site", "KXYZ", "--day", "2016-06-01", **self.settings(tmp_path))
+        assert done.returncode == 1
+        assert "KXYZ" in done.stderr
+
+
+@needs_samples
+def test_rendering_a_modern_volume_imports_neither_py_art_nor_pyplot(tmp_path):
+    script = (
+        "import sys; from nexrad_assets.cli import main; main(); "
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in {'pyart', 'matplotlib', 'dagster'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "render", str(LEVEL2 / "2025/01/01/KDMX/KDMX20250101_225441_V06")]
+        + ["--out", str(tmp_path), "--size", "128"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

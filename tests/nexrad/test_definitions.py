@@ -1,0 +1,156 @@
+"""What the code locations define, and that they load fast, truthfully and without what they do not need."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster import DagsterInstance
+from dagster._core.instance.config import PoolGranularity
+
+from nexrad_assets.assets import FETCH_POOL, RENDER_POOL
+from nexrad_assets.definitions import build_definitions
+from nexrad_assets.settings import NexradSettings
+
+PROJECT = Path(__file__).parents[2]
+
+
+def fresh(code: str, **environment: str) -> str:
+    """What a new interpreter prints, which has imported nothing yet."""
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_loading_the_definitions_imports_neither_pyart_nor_matplotlib():
+    code = "import nexrad_assets.definitions, sys, json; print(json.dumps(sorted(sys.modules)))"
+    modules = json.loads(fresh(code).splitlines()[-1])
+    assert "nexrad_assets.definitions" in modules
+    for unwanted in ("pyart", "matplotlib", "metpy", "PIL", "boto3", "api", "fastapi"):
+        assert unwanted not in modules
+
+
+def test_the_workspace_loads_both_code_locations():
+    workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
+    modules = [one["python_module"]["module_name"] for one in workspace["load_from"]]
+    assert modules == ["nexrad_assets.definitions", "dwd_assets.definitions"]
+    for module in modules:
+        fresh(f"import dagster, {module} as m; dagster.Definitions.validate_loadable(m.defs)")
+
+
+def test_no_pyproject_table_makes_bare_dagster_dev_ignore_the_workspace():
+    import tomllib
+
+    tools = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]
+    assert not {"dagster", "dg"} & tools.keys()
+
+
+def test_the_definitions_are_loadable_and_complete():
+    definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
+    dg.Definitions.validate_loadable(definitions)
+    repository = definitions.get_repository_def()
+    assert {key.to_user_string() for key in repository.assets_defs_by_key} == {
+        "nexrad_level2_volumes",
+        "nexrad_level2_sweeps",
+        "nexrad_scan_list",
+    }
+    assert {one.name for one in repository.asset_checks_defs_by_key} == {
+        "a_volume_was_readable",
+        "every_listed_image_exists",
+    }
+    assert {one.name for one in repository.sensor_defs} == {"nexrad_live_volumes"}
+    assert {one.job_name for one in repository.schedule_defs} == {
+        "nexrad_retention",
+        "nexrad_reconcile",
+        "nexrad_prune_runs",
+    }
+
+
+@pytest.mark.parametrize(("live", "status"), [(True, "RUNNING"), (False, "STOPPED")])
+def test_the_sensor_runs_by_itself_only_where_the_settings_say_live(live, status):
+    settings = NexradSettings(_env_file=None, sites=("KPDT",), live=live)
+    (sensor,) = build_definitions(settings=settings).get_repository_def().sensor_defs
+    assert sensor.default_status.value == status
+
+
+def test_every_run_has_one_process():
+    definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
+    for job in ("nexrad_live", "nexrad_retention"):
+        assert definitions.resolve_job_def(job).executor_def is dg.in_process_executor
+
+
+def test_a_backfill_is_one_run_a_partition():
+    definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
+    for asset in definitions.get_repository_def().assets_defs_by_key.values():
+        assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+
+def test_only_the_blocking_check_blocks():
+    definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
+    checks = definitions.get_repository_def().asset_checks_defs_by_key
+    blocking = {key.name: one.get_spec_for_check_key(key).blocking for key, one in checks.items()}
+    assert blocking == {"a_volume_was_readable": True, "every_listed_image_exists": False}
+
+
+def test_the_shipped_instance_sends_no_telemetry_and_bounds_what_runs_at_once(tmp_path):
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "deploy" / "dagster.yaml").read_text())
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.telemetry_enabled is False
+        assert instance.run_monitoring_enabled
+        concurrency = instance.get_concurrency_config()
+        assert concurrency.pool_config.pool_granularity is PoolGranularity.RUN
+        assert concurrency.pool_config.default_pool_limit == 4
+        limits = {one["key"]: one["limit"] for one in concurrency.run_queue_config.tag_concurrency_limits}
+        assert limits == {"dagster/backfill": 2}
+        assert limits["dagster/backfill"] < concurrency.pool_config.default_pool_limit
+
+
+def test_fetching_and_rendering_have_a_pool_each():
+    definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
+    pools = {op.name: op.pool for op in definitions.resolve_job_def("nexrad_live").all_node_defs}
+    assert pools["nexrad_level2_volumes"] == FETCH_POOL
+    assert pools["nexrad_level2_sweeps"] == RENDER_POOL
+
+
+@pytest.mark.s3
+def test_what_runs_print_goes_to_a_bucket_with_the_shipped_setting(tmp_path, s3_server, monkeypatch):
+    bucket = s3_server.new_bucket()
+    for name, value in {
+        **s3_server.environment,
+        "DAGSTER_LOGS_BUCKET": bucket,
+        "DAGSTER_LOGS_PREFIX": "dagster-logs",
+        "DAGSTER_LOGS_ENDPOINT": s3_server.endpoint,
+        "DAGSTER_LOGS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    shipped = [(PROJECT / "deploy" / name).read_text() for name in ("dagster.yaml", "dagster-s3-logs.yaml")]
+    (tmp_path / "dagster.yaml").write_text("\n".join(shipped))
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        result = talkative.execute_in_process(instance=instance)
+        assert result.success
+        found = s3_server.client().list_objects_v2(Bucket=bucket, Prefix="dagster-logs/")["Contents"]
+        bodies = [
+            s3_server.client().get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found
+        ]
+        assert any(b"heard in the bucket" in body for body in bodies)
+
+
+@dg.op
+def talk() -> None:
+    print("heard in the bucket")
+
+
+@dg.job
+def talkative() -> None:
+    talk()

@@ -1,0 +1,411 @@
+"""Fetch, render, publish, keep and let go: the whole pipeline on real volumes, a folder source and a store.
+
+Real volumes are given other times by their file's name; what they hold stays what the radar sent.
+"""
+
+import dataclasses
+import shutil
+import time
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from nexrad_assets import upkeep
+from nexrad_assets.pipeline import Workshop, collect, render
+from nexrad_assets.radar.geometry import GeometryCache
+from nexrad_assets.reports import SiteDay
+from nexrad_assets.settings import NexradSettings
+from nexrad_assets.source import FolderSource, SourceError
+from store import keys, lists
+from tests.nexrad.snapshots import at
+from tests.samples import LEVEL2, needs_samples
+
+pytestmark = needs_samples
+
+SMALL = "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
+CUT = "2022/03/05/KDMX/KDMX20220305_232324_V06"
+DAY = date(2025, 4, 9)
+TODAY = SiteDay(DAY, "KTLX")
+NOW = at("2025-04-09T12:00:00")
+GEOMETRIES = GeometryCache()
+
+
+def quiet(_line):
+    pass
+
+
+class Bench:
+    """A source folder, a store and a clock to turn."""
+
+    def __init__(self, store, folder, **settings):
+        self.folder = folder
+        folder.mkdir()
+        self.now = NOW
+        defaults = {"sites": ("KTLX", "KDMX"), "image_size": 128, "jobs": 2, "source": str(folder)}
+        self.workshop = Workshop(
+            settings=NexradSettings(_env_file=None, **{**defaults, **settings}),
+            store=store,
+            source=FolderSource(folder, clock=lambda: time.time() + 3600.0),
+            clock=lambda: self.now,
+            geometries=GEOMETRIES,
+        )
+
+    def arrives(self, time, sample=SMALL, *, site="KTLX", data=None):
+        start = at(time)
+        path = self.folder / f"{start:%Y/%m/%d}" / site / f"{site}{start:%Y%m%d_%H%M%S}_V06"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if data is None:
+            shutil.copyfile(LEVEL2 / sample, path)
+        else:
+            path.write_bytes(data)
+        return path.name
+
+    def run(self, partition=TODAY, mode="live", **options):
+        (collected,) = collect(self.workshop, [partition], mode, log=quiet, **options)
+        (rendered,) = render(self.workshop, [partition], mode, log=quiet)
+        return collected, rendered
+
+    def scans(self, site="KTLX", day=DAY):
+        return self.workshop.catalog.snapshot(site, day).scans
+
+    def listed(self, site="KTLX"):
+        head = self.workshop.catalog.head(site)
+        days = lists.window_days(head, self.now, 180)
+        known = [scan for day in days for scan in self.scans(site, day).values()]
+        return [scan.key for scan in lists.window(known, self.now, 180)]
+
+    def retain(self):
+        return {one.site: one for one in upkeep.retain(self.workshop, ["KTLX", "KDMX"], quiet)}
+
+    def missing(self, site="KTLX"):
+        catalog = self.workshop.catalog
+        snapshots = (catalog.snapshot(site, day) for day in catalog.days(site))
+        return [key for one in snapshots for key in upkeep.missing_images(self.workshop.store, one)]
+
+    def raws(self):
+        return [info.key for info in self.workshop.store.list(keys.raw_site_prefix(2, "KTLX"))]
+
+
+@pytest.fixture
+def bench(store, tmp_path):
+    return Bench(store, tmp_path / "source")
+
+
+@pytest.fixture
+def local(local_store, tmp_path):
+    return Bench(local_store, tmp_path / "source")
+
+
+class TestALiveRun:
+    def test_a_volume_becomes_a_listed_scan_whose_images_exist(self, bench):
+        bench.arrives("2025-04-09T11:50:00")
+        collected, rendered = bench.run()
+        assert (collected.listed, collected.stored, rendered.rendered, rendered.images) == (1, 1, 1, 5)
+        assert bench.listed() == ["KTLX20250409_115000_V06"]
+        (scan,) = bench.scans().values()
+        for key in (keys.image(2, scan.key, tilt.images[0].name) for tilt in scan.layers["reflectivity"].tilts):
+            assert bench.workshop.store.get(key).data.startswith(b"\x89PNG")
+        assert (scan.origin, scan.status, scan.vcp) == ("live", "whole", 32)
+
+    def test_it_handles_the_live_window_alone(self, local):
+        local.arrives("2025-04-09T08:00:00")
+        local.arrives("2025-04-09T11:50:00")
+        collected, _ = local.run()
+        assert (collected.listed, collected.wanted) == (2, 1)
+
+    def test_what_is_known_is_not_fetched_again(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        collected, rendered = local.run()
+        assert (collected.known, collected.stored, rendered.waiting) == (1, 0, 0)
+
+    def test_a_volume_sent_again_with_other_bytes_is_rendered_again(self, local):
+        local.arrives("2025-04-09T11:50:00", CUT)
+        local.run()
+        before = local.scans()["KTLX20250409_115000_V06"]
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        after = local.scans()["KTLX20250409_115000_V06"]
+        assert (before.status, after.status) == ("partial", "whole")
+        assert len(after.layers["reflectivity"].tilts) == 5
+        assert local.missing() == []
+
+    def test_another_image_size_renders_again(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        settings = local.workshop.settings.model_copy(update={"image_size": 256})
+        local.workshop = dataclasses.replace(local.workshop, settings=settings)
+        _, rendered = local.run()
+        assert rendered.rendered == 1
+        assert {image.pixels for tilt in one_layer(local).tilts for image in tilt.images} == {256}
+
+    def test_force_renders_what_is_known(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        local.now += timedelta(minutes=1)
+        collected, rendered = local.run(force=True)
+        assert (collected.stored, rendered.rendered) == (1, 1)
+
+    def test_raw_volumes_are_not_kept_beyond_rendering(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        assert local.raws() == []
+
+    def test_one_stamped_far_ahead_is_quarantined_until_its_time_has_come(self, local):
+        name = local.arrives("2025-04-09T12:20:00")
+        local.arrives("2025-04-09T11:50:00")
+        collected, _ = local.run()
+        assert collected.quarantined == (name,)
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+        local.now += timedelta(minutes=30)
+        local.run()
+        assert len(local.listed()) == 2
+
+
+def one_layer(bench):
+    (scan,) = bench.scans().values()
+    return scan.layers["reflectivity"]
+
+
+class TestBadFiles:
+    BOMB = b"AR2V0006.001" + bytes(8) + b"KTLX" + bytes(200)
+
+    def test_one_bad_file_is_recorded_and_the_rest_goes_on(self, local):
+        bad = local.arrives("2025-04-09T11:40:00", data=b"this is no volume")
+        local.arrives("2025-04-09T11:50:00")
+        _, rendered = local.run()
+        assert rendered.rendered == 1
+        ((source, reason),) = rendered.failed.items()
+        assert source.endswith(bad)
+        assert "not an Archive II volume" in reason
+        assert local.scans()["KTLX20250409_114000_V06"].status == "failed"
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+
+    def test_it_is_not_tried_again_until_its_bytes_change(self, local):
+        local.arrives("2025-04-09T11:40:00", data=b"this is no volume")
+        local.run()
+        collected, rendered = local.run()
+        assert (collected.known, rendered.waiting) == (1, 0)
+        local.arrives("2025-04-09T11:40:00")
+        _, rendered = local.run()
+        assert rendered.rendered == 1
+
+    def test_newer_bytes_that_cannot_be_read_take_nothing_away(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        local.arrives("2025-04-09T11:50:00", data=b"rubbish")
+        local.run()
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+        assert local.missing() == []
+
+    def test_a_cut_volume_gives_its_whole_sweeps_and_says_what_is_missing(self, local):
+        local.arrives("2025-04-09T11:50:00", CUT)
+        _, rendered = local.run()
+        assert "no end of volume" in rendered.partial["KTLX20250409_115000_V06"]
+        assert len(one_layer(local).tilts) == 2
+
+    def test_a_file_larger_than_the_limit_is_not_fetched(self, local_store, tmp_path):
+        bench = Bench(local_store, tmp_path / "source", max_volume_bytes=1000)
+        name = bench.arrives("2025-04-09T11:50:00")
+        collected, _ = bench.run()
+        assert name in collected.failed
+
+
+class TestDays:
+    def test_a_volume_begun_before_midnight_is_served_after_it(self, bench):
+        yesterday = SiteDay(date(2025, 4, 8), "KTLX")
+        bench.arrives("2025-04-08T23:57:00")
+        bench.arrives("2025-04-09T00:01:00")
+        bench.now = at("2025-04-09T00:05:00")
+        bench.run(yesterday)
+        bench.run()
+        assert bench.listed() == ["KTLX20250408_235700_V06", "KTLX20250409_000100_V06"]
+
+    def test_yesterdays_run_does_not_bring_back_what_retention_let_go(self, local):
+        yesterday = SiteDay(date(2025, 4, 8), "KTLX")
+        for time in ("2025-04-08T21:00:00", "2025-04-08T23:57:00", "2025-04-09T02:50:00"):
+            local.arrives(time)
+        local.now = at("2025-04-08T23:59:00")
+        local.run(yesterday)
+        local.now = at("2025-04-09T02:55:00")
+        local.run()
+        local.retain()
+        collected, _ = local.run(yesterday)
+        assert collected.wanted == 1
+        assert "KTLX20250408_210000_V06" not in local.scans(day=yesterday.day)
+
+    def test_a_day_without_objects_is_no_failure(self, local):
+        collected, rendered = local.run(SiteDay(date(2001, 1, 1), "KTLX"), "day")
+        assert (collected.listed, rendered.rendered) == (0, 0)
+
+    def test_nothing_to_list_at_all_is_a_source_error(self, local):
+        class Away:
+            def list_day(self, site, day):
+                raise SourceError("the source is away")
+
+        local.workshop = dataclasses.replace(local.workshop, source=Away())
+        with pytest.raises(SourceError, match="away"):
+            collect(local.workshop, [TODAY], "live", log=quiet)
+
+    def test_one_site_that_cannot_be_listed_does_not_stop_the_others(self, local):
+        real = local.workshop.source
+
+        class HalfAway:
+            def list_day(self, site, day):
+                if site == "KDMX":
+                    raise SourceError("KDMX cannot be listed")
+                return real.list_day(site, day)
+
+            fetch = real.fetch
+
+        local.arrives("2025-04-09T11:50:00")
+        local.workshop = dataclasses.replace(local.workshop, source=HalfAway())
+        bad, good = collect(local.workshop, [SiteDay(DAY, "KDMX"), TODAY], "live", log=quiet)
+        assert bad.failed == {"listing": "KDMX cannot be listed"}
+        assert good.stored == 1
+
+
+class TestRetention:
+    def test_live_scans_go_after_four_hours_with_their_images(self, bench):
+        bench.arrives("2025-04-09T07:30:00")
+        bench.now = at("2025-04-09T07:40:00")
+        bench.run()
+        bench.arrives("2025-04-09T11:50:00")
+        bench.now = NOW
+        bench.run()
+        assert bench.retain()["KTLX"].scans_removed == 1
+        assert list(bench.scans()) == ["KTLX20250409_115000_V06"]
+        prefix = keys.images_site_prefix(2, "KTLX")
+        assert {info.key.split("/")[-1][:23] for info in bench.workshop.store.list(prefix)} == {"KTLX20250409_115000_V06"}
+        assert bench.missing() == []
+
+    def test_a_radar_that_falls_silent_keeps_its_last_window(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        local.now += timedelta(days=4)
+        assert local.retain()["KTLX"].scans_removed == 0
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+
+    def test_a_backfilled_day_stays_and_changes_no_default_list(self, bench):
+        bench.arrives("2025-04-09T11:50:00")
+        bench.run()
+        old = SiteDay(date(2013, 5, 20), "KTLX")
+        before = bench.listed()
+        for hour in (1, 12, 23):
+            bench.arrives(f"2013-05-20T{hour:02}:00:00")
+        _, rendered = bench.run(old, "day")
+        assert rendered.rendered == 3
+        assert bench.listed() == before
+        assert bench.retain()["KTLX"].scans_removed == 0
+        shown = lists.day_scans(bench.workshop.catalog.snapshot("KTLX", old.day))
+        assert [scan.start.hour for scan in shown] == [1, 12, 23]
+
+    def test_a_backfill_makes_archive_of_what_was_live(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        _, rendered = local.run(mode="day")
+        assert rendered.promoted == 1
+        local.arrives("2025-04-09T23:50:00")
+        local.now = at("2025-04-09T23:55:00")
+        local.run()
+        local.retain()
+        assert len(local.scans()) == 2
+
+    def test_archived_days_go_only_when_a_setting_says_so(self, local_store, tmp_path):
+        bench = Bench(local_store, tmp_path / "source", archive_keep_days=30)
+        for day in ("2013-05-20", "2025-04-01"):
+            bench.arrives(f"{day}T01:00:00")
+            bench.run(SiteDay(date.fromisoformat(day), "KTLX"), "day")
+        assert bench.retain()["KTLX"].days_removed == 1
+        assert bench.workshop.catalog.days("KTLX") == (date(2025, 4, 1),)
+
+    def test_raw_volumes_are_kept_as_long_as_the_setting_says(self, local_store, tmp_path):
+        bench = Bench(local_store, tmp_path / "source", raw_keep_minutes=60)
+        bench.arrives("2025-04-09T11:50:00")
+        bench.run()
+        bench.retain()
+        assert len(bench.raws()) == 2
+        bench.now += timedelta(minutes=61)
+        assert bench.retain()["KTLX"].raws_removed == 1
+        assert bench.raws() == []
+
+    def test_of_two_empty_sweeps_with_equal_bytes_one_goes_and_the_other_stays(self, local):
+        local.arrives("2025-04-09T07:30:00")
+        local.now = at("2025-04-09T07:40:00")
+        local.run()
+        local.arrives("2025-04-09T11:50:00")
+        local.now = NOW
+        local.run()
+        digests = [
+            {image.sha256 for tilt in scan.layers["reflectivity"].tilts for image in tilt.images}
+            for scan in local.scans().values()
+        ]
+        assert digests[0] == digests[1]
+        local.retain()
+        assert len(local.scans()) == 1
+        assert local.missing() == []
+
+
+class TestReconciling:
+    def test_images_that_nothing_lists_go_when_they_are_old(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        stray = f"{keys.images_prefix(2, 'KTLX', DAY)}KTLX20250409_115000_V06_reflectivity_idx0.deadbeef.png"
+        local.workshop.store.put(stray, b"unfinished")
+        local.now = datetime.now(UTC)
+        (young,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
+        local.now += timedelta(hours=2)
+        (old,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
+        assert (young.orphans_removed, old.orphans_removed) == (0, 1)
+        assert local.missing() == []
+
+    def test_a_listed_image_that_is_gone_is_named(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        gone = next(info.key for info in local.workshop.store.list(keys.images_prefix(2, "KTLX", DAY)))
+        local.workshop.store.delete([gone])
+        (told,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
+        assert told.missing == (gone,)
+
+    def test_a_head_that_lags_is_mended(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        local.workshop.store.delete([keys.head("KTLX"), keys.HEAD_INDEX])
+        (told,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
+        assert told.head_mended
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+        assert "KTLX" in local.workshop.catalog.index().sites
+
+
+def test_copies_of_lists_for_people_say_what_the_window_holds(local):
+    import json
+
+    local.arrives("2025-04-09T11:50:00")
+    local.run()
+    upkeep.write_lists(local.workshop, [TODAY], quiet)
+    store = local.workshop.store
+    copy = json.loads(store.get(keys.list_copy("KTLX", "reflectivity")).data)
+    assert copy == {"KTLX20250409_115000_V06": {"sweeps": 5}}
+    assert json.loads(store.get(keys.options_copy("KTLX")).data)["reflectivity"][0]["count"] == 0
+
+
+def test_images_of_a_published_scan_hold_the_gates_of_the_volume(local):
+    """From the file to the store: a pixel's index is the code of the gate below it."""
+    import io
+
+    from PIL import Image
+
+    from nexrad_assets.radar.archive2 import read_volume
+    from nexrad_assets.radar.products import REFLECTIVITY
+    from nexrad_assets.radar.render import jobs
+    from nexrad_assets.radar.render import render as render_job
+
+    local.arrives("2025-04-09T11:50:00")
+    local.run()
+    (scan,) = local.scans().values()
+    volume = read_volume((LEVEL2 / SMALL).read_bytes(), "KTLX20140101_000624_V06.gz")
+    for job, tilt in zip(jobs(volume, REFLECTIVITY), one_layer(local).tilts, strict=True):
+        stored = local.workshop.store.get(keys.image(2, scan.key, tilt.images[0].name)).data
+        direct = render_job(job, 128, GEOMETRIES).png
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))), np.asarray(Image.open(io.BytesIO(direct))))
