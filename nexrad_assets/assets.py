@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from nexrad_assets import metadata, pipeline, upkeep
+from nexrad_assets import checks, metadata, pipeline, upkeep
 from nexrad_assets.partitions import partition_key, site_days
 from nexrad_assets.pipeline import Workshop
 from nexrad_assets.reports import Collected, Listed, Mode, Rendered, SiteDay
@@ -70,16 +70,22 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
         partitions_def=partitions,
         backfill_policy=one_run_a_partition,
         pool=RENDER_POOL,
+        check_specs=checks.sweep_checks(),
         group_name=GROUP,
         description="Every tilt as a georeferenced palette PNG, and the snapshot that lists them.",
     )
-    def nexrad_level2_sweeps(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
+    def nexrad_level2_sweeps(
+        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster takes the bare class alone
+        partitions = _partitions(context)
         with translated(context.retry_number):
-            reports = pipeline.render(workshop, _partitions(context), mode_of(context), log=context.log.info)
+            reports = pipeline.render(workshop, partitions, mode_of(context), log=context.log.info)
+            verdicts = checks.evaluated(workshop, context.instance, partitions)
         now, api_url = workshop.clock(), workshop.settings.api_url
         for report in reports:
             _tell(context, report, metadata.of_rendered(report, workshop.store, now, api_url))
         context.log.info(_rendered_in_all(reports))
+        return dg.MaterializeResult(check_results=verdicts)
 
     @dg.asset(
         key=metadata.SCAN_LIST,

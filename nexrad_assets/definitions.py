@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 
 from nexrad_assets.assets import level2_assets
-from nexrad_assets.checks import level2_checks
 from nexrad_assets.jobs import live_job, prune_runs_job, reconcile_job, retention_job
 from nexrad_assets.partitions import days_and_sites
 from nexrad_assets.pipeline import utc_now
@@ -30,7 +29,6 @@ def build_definitions(
     partitions = days_and_sites(settings.sites, settings.start_date(today), today)
     return dg.Definitions(
         assets=level2_assets(partitions),
-        asset_checks=level2_checks(partitions),
         jobs=[live_job, retention_job, reconcile_job, prune_runs_job],
         sensors=[live_sensor(settings.live)],
         schedules=upkeep_schedules(settings.live),

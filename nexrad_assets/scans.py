@@ -56,8 +56,13 @@ def make(
     try:
         volume = archive2.read_volume(data, file_name)
         pictures = [render.render(job, how.size, geometries) for job in image_jobs(volume, file_name, how)]
+    except MemoryError:
+        raise  # of the machine, not of the file: another run may have room
     except VolumeError as fault:
         return Made(_failed(file_name, source, origin, now, fingerprint, str(fault)), {})
+    except Exception as fault:  # noqa: BLE001 - one file must not end the work on the others
+        reason = f"{file_name}: a fault of this program: {type(fault).__name__}: {fault}"
+        return Made(_failed(file_name, source, origin, now, fingerprint, reason), {})
     scan = assembled(volume, file_name, pictures, source, origin=origin, now=now, fingerprint=fingerprint)
     return Made(scan, {keys.image(LEVEL, scan.key, image_name(scan.key, p)): p.png for p in pictures})
 

@@ -1,4 +1,4 @@
-"""A real Dagster daemon with its code servers, on a folder source and a folder store of its own."""
+"""A real Dagster daemon with its code servers and a real API, on a folder source and a store of its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import pytest
 from dagster import DagsterInstance
 
 from nexrad_assets.catalog import Catalog
 from nexrad_assets.simulate import volume_key
+from store.objects import Store
 from store.posix import PosixStore
+from tests.servers import free_ports
 
 PROJECT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 15.0
@@ -34,11 +37,14 @@ class Deployment:
 
     home: Path
     settings: dict[str, str] = field(default_factory=dict)
+    store: Store | None = None
+    """Where `settings` say the store is, if not in a folder of `home`."""
 
     def __post_init__(self) -> None:
         for folder in (self.source, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", self.dagster_home / "dagster.yaml")
+        self.store = self.store or PosixStore(self.home / "store")
 
     @property
     def source(self) -> Path:
@@ -51,10 +57,6 @@ class Deployment:
     @property
     def log(self) -> Path:
         return self.home / "daemon.log"
-
-    @property
-    def store(self) -> PosixStore:
-        return PosixStore(self.home / "store")
 
     @property
     def catalog(self) -> Catalog:
@@ -103,6 +105,27 @@ class Deployment:
             stop(process)
 
     @contextmanager
+    def api(self) -> Iterator[httpx.Client]:
+        """The API as a process of its own while the block lasts, and a client of it."""
+        (port,) = free_ports(1)
+        command = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", str(port)]
+        with (self.home / "api.log").open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+                self.wait_for("API", lambda: _lives(client), 60)
+                yield client
+        finally:
+            stop(process)
+
+    @contextmanager
     def instance(self) -> Iterator[DagsterInstance]:
         """The instance as a user of Dagster's own code has it."""
         with DagsterInstance.from_config(str(self.dagster_home)) as instance:
@@ -126,6 +149,13 @@ class Deployment:
             time.sleep(0.5)
         log = self.log.read_text(errors="replace")[-6000:] if self.log.exists() else "(no log)"
         pytest.fail(f"no {what} within {timeout_s:g} s; the daemon's log ends:\n{log}")
+
+
+def _lives(client: httpx.Client) -> bool:
+    try:
+        return client.get("/livez").is_success
+    except httpx.TransportError:
+        return False
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

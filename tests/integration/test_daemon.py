@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import httpx
 import msgspec
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -37,6 +39,12 @@ def volume() -> bytes:
     return simulate_volume(site("KPDT"), datetime.now(UTC), 1, SMALL)
 
 
+def served(api: httpx.Client, key: str) -> bytes | None:
+    """The answer to `/list-all/`, once it lists this scan."""
+    answer = api.get("/list-all/")
+    return answer.content if answer.is_success and key in answer.json()["reflectivity"] else None
+
+
 def ago(minutes: float) -> datetime:
     return (datetime.now(UTC) - timedelta(minutes=minutes)).replace(microsecond=0)
 
@@ -52,16 +60,34 @@ def live_window(deployment: Deployment, site_id: str, now: datetime) -> bytes:
     return msgspec.json.encode(window((scan for day in days for scan in day.scans.values()), now, 180))
 
 
-def test_a_dropped_volume_is_listed_with_its_images_and_old_days_are_filled_in_beside(tmp_path, volume):
-    deployment = Deployment(tmp_path, {"NEXRAD_SITES": "KPDT,KTLX"})
+@pytest.fixture(params=["posix", pytest.param("s3", marks=pytest.mark.s3)])
+def deployment(request, tmp_path) -> Deployment:
+    """A deployment of two sites, on a folder store and on a real S3 server."""
+    settings = {"NEXRAD_SITES": ",".join(SITES)}
+    if request.param == "posix":
+        return Deployment(tmp_path, settings)
+    server = request.getfixturevalue("s3_server")
+    bucket = server.new_bucket()
+    return Deployment(
+        tmp_path, {**settings, **server.environment, "STORE": f"s3://{bucket}"}, server.store(bucket)
+    )
+
+
+def test_a_dropped_volume_is_served_and_old_days_are_filled_in_beside(deployment, volume):
     old = {one: deployment.drop(one, datetime(2013, 5, 20, 20, 1, tzinfo=UTC), volume) for one in SITES}
-    with deployment.daemon(), deployment.instance() as instance:
+    with deployment.daemon(), deployment.api() as api, deployment.instance() as instance:
         key = deployment.drop("KPDT", ago(2), volume)
         scan = deployment.wait_for("listed scan", lambda: listed(deployment, "KPDT", key), START_S)
         assert scan.origin == "live"
         stored = {info.key: info.size for info in deployment.store.list("plots_level2/")}
         assert [image.size for image in scans.images(scan)] == [stored[k] for k in scans.image_keys(scan)]
         assert {run.status for run in ended_runs(deployment, instance)} == {DagsterRunStatus.SUCCESS}
+
+        shown = deployment.wait_for("scan in the API", lambda: served(api, key), 10)
+        image = scan.layers["reflectivity"].tilts[0].images[0]
+        answer = api.get(f"/data/2/{key}_reflectivity_idx0/png")
+        assert hashlib.sha256(answer.content).hexdigest() == image.sha256
+        assert api.get(f"/data/2/{key}_reflectivity_idx0/json").json()["sha256"] == image.sha256
 
         now = datetime.now(UTC)
         before = live_window(deployment, "KPDT", now)
@@ -70,6 +96,16 @@ def test_a_dropped_volume_is_listed_with_its_images_and_old_days_are_filled_in_b
         deployment.wait_for("finished backfill", lambda: status_of(instance, fill) is done, START_S)
         assert {listed(deployment, one, name).origin for one, name in old.items()} == {"backfill"}
         assert live_window(deployment, "KPDT", now) == before
+        assert api.get("/list-all/").content == shown
+
+        retention = deployment.command(
+            "dagster", "job", "execute", "-m", "nexrad_assets.definitions", "-j", "nexrad_retention"
+        )
+        assert retention.returncode == 0, retention.stderr[-3000:]
+        for one, name in old.items():
+            day = api.get("/list-all/", params={"site": one, "day": OLD_DAY.isoformat()}).json()
+            assert list(day["reflectivity"]) == [name]
+            assert api.get(f"/data/2/{name}_reflectivity_idx0/png").is_success
 
         runs = instance.get_runs(RunsFilter(tags={"dagster/backfill": fill}))
         assert {run.tags["dagster/asset_partition_range_start"] for run in runs} == {

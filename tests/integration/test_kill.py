@@ -49,7 +49,15 @@ def source(tmp_path):
 def publish_and_kill(place, source, seed):
     """Publish in a process of its own and kill it at a random moment of its work."""
     location, endpoint, environment, _ = place
-    command = [sys.executable, "-m", "tests.integration.publisher", location, endpoint, str(source), DAY.isoformat()]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.publisher",
+        location,
+        endpoint,
+        str(source),
+        DAY.isoformat(),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
         assert process.stdout.readline() == b"round\n"
         time.sleep(random.Random(seed).uniform(0.0, ROUND_S))

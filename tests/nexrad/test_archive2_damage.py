@@ -349,7 +349,9 @@ def test_a_bomb_between_good_records_costs_nothing_but_itself():
 @needs_samples
 def test_an_unknown_site_without_a_position_is_a_volume_error():
     data = sample(MESSAGE_1)
-    with pytest.raises(VolumeError, match="does not tell where its radar is, and there is no radar site 'KZZZ'"):
+    with pytest.raises(
+        VolumeError, match="does not tell where its radar is, and there is no radar site 'KZZZ'"
+    ):
         read_volume(data, "KZZZ19950413_132143")
 
 

@@ -65,7 +65,7 @@ def test_the_definitions_are_loadable_and_complete():
         "nexrad_level2_sweeps",
         "nexrad_scan_list",
     }
-    assert {one.name for one in repository.asset_checks_defs_by_key} == {
+    assert {one.name for one in repository.asset_graph.asset_check_keys} == {
         "a_volume_was_readable",
         "every_listed_image_exists",
     }
@@ -98,8 +98,8 @@ def test_a_backfill_is_one_run_a_partition():
 
 def test_only_the_blocking_check_blocks():
     definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
-    checks = definitions.get_repository_def().asset_checks_defs_by_key
-    blocking = {key.name: one.get_spec_for_check_key(key).blocking for key, one in checks.items()}
+    graph = definitions.get_repository_def().asset_graph
+    blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys}
     assert blocking == {"a_volume_was_readable": True, "every_listed_image_exists": False}
 
 

@@ -104,7 +104,9 @@ class TestALiveRun:
         assert (collected.listed, collected.stored, rendered.rendered, rendered.images) == (1, 1, 1, 5)
         assert bench.listed() == ["KTLX20250409_115000_V06"]
         (scan,) = bench.scans().values()
-        for key in (keys.image(2, scan.key, tilt.images[0].name) for tilt in scan.layers["reflectivity"].tilts):
+        for key in (
+            keys.image(2, scan.key, tilt.images[0].name) for tilt in scan.layers["reflectivity"].tilts
+        ):
             assert bench.workshop.store.get(key).data.startswith(b"\x89PNG")
         assert (scan.origin, scan.status, scan.vcp) == ("live", "whole", 32)
 
@@ -169,8 +171,6 @@ def one_layer(bench):
 
 
 class TestBadFiles:
-    BOMB = b"AR2V0006.001" + bytes(8) + b"KTLX" + bytes(200)
-
     def test_one_bad_file_is_recorded_and_the_rest_goes_on(self, local):
         bad = local.arrives("2025-04-09T11:40:00", data=b"this is no volume")
         local.arrives("2025-04-09T11:50:00")
@@ -224,8 +224,8 @@ class TestDays:
 
     def test_yesterdays_run_does_not_bring_back_what_retention_let_go(self, local):
         yesterday = SiteDay(date(2025, 4, 8), "KTLX")
-        for time in ("2025-04-08T21:00:00", "2025-04-08T23:57:00", "2025-04-09T02:50:00"):
-            local.arrives(time)
+        for begun in ("2025-04-08T21:00:00", "2025-04-08T23:57:00", "2025-04-09T02:50:00"):
+            local.arrives(begun)
         local.now = at("2025-04-08T23:59:00")
         local.run(yesterday)
         local.now = at("2025-04-09T02:55:00")
@@ -277,7 +277,9 @@ class TestRetention:
         assert bench.retain()["KTLX"].scans_removed == 1
         assert list(bench.scans()) == ["KTLX20250409_115000_V06"]
         prefix = keys.images_site_prefix(2, "KTLX")
-        assert {info.key.split("/")[-1][:23] for info in bench.workshop.store.list(prefix)} == {"KTLX20250409_115000_V06"}
+        assert {info.key.split("/")[-1][:23] for info in bench.workshop.store.list(prefix)} == {
+            "KTLX20250409_115000_V06"
+        }
         assert bench.missing() == []
 
     def test_a_radar_that_falls_silent_keeps_its_last_window(self, local):
@@ -408,4 +410,6 @@ def test_images_of_a_published_scan_hold_the_gates_of_the_volume(local):
     for job, tilt in zip(jobs(volume, REFLECTIVITY), one_layer(local).tilts, strict=True):
         stored = local.workshop.store.get(keys.image(2, scan.key, tilt.images[0].name)).data
         direct = render_job(job, 128, GEOMETRIES).png
-        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))), np.asarray(Image.open(io.BytesIO(direct))))
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(io.BytesIO(stored))), np.asarray(Image.open(io.BytesIO(direct)))
+        )
