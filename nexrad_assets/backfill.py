@@ -1,4 +1,4 @@
-"""`nexrad backfill`: whole days of a site by the same functions that Dagster runs, for days of any age."""
+"""`nexrad backfill` and `nexrad remove`: whole days of a site, by the same functions that Dagster runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from nexrad_assets.reports import Collected, Listed, Rendered, SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.sites import UnknownSite, site
 from nexrad_assets.source import SourceError
-from nexrad_assets.upkeep import write_lists
+from nexrad_assets.upkeep import remove_day, write_lists
 from store.objects import StoreError
+from store.snapshot import SnapshotError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -26,13 +27,33 @@ def backfill(site_id: str, days: Sequence[date], *, force: bool = False) -> int:
     With `DAGSTER_HOME` set, each day that is a partition is reported to that instance as materialized.
     """
     try:
-        workshop = open_workshop(NexradSettings())
         partitions = [SiteDay(day, site(site_id).id) for day in days]
-        failures = sum(_backfill_day(workshop, partition, force) for partition in partitions)
+        workshop = open_workshop(NexradSettings())
     except (UnknownSite, SourceError, StoreError, ValueError) as fault:
-        print(f"nexrad: {fault}", file=sys.stderr)
-        return 1
+        return _failed(str(fault))
+    failures = 0
+    for partition in partitions:
+        try:
+            failures += _backfill_day(workshop, partition, force)
+        except (SourceError, StoreError, SnapshotError) as fault:
+            failures += _failed(f"{partition.site} {partition.day}: {fault}")
     return 1 if failures else 0
+
+
+def remove(site_id: str, day: date) -> int:
+    """Remove a day of a site from the store; gives the exit status."""
+    try:
+        settings = NexradSettings()
+        scans, images = remove_day(open_workshop(settings), site(site_id).id, day)
+    except (UnknownSite, SourceError, StoreError, SnapshotError, ValueError) as fault:
+        return _failed(str(fault))
+    print(f"{site_id} {day}: {scans} scans with {images} images removed")
+    return 0
+
+
+def _failed(message: str) -> int:
+    print(f"nexrad: {message}", file=sys.stderr)
+    return 1
 
 
 def _backfill_day(workshop: Workshop, partition: SiteDay, force: bool) -> int:
@@ -53,8 +74,11 @@ def _backfill_day(workshop: Workshop, partition: SiteDay, force: bool) -> int:
 def _report(workshop: Workshop, collected: Collected, rendered: Rendered, listed: Listed) -> None:
     from dagster import DagsterInstance  # noqa: PLC0415 - two CPU seconds that a backfill without Dagster saves
 
-    with DagsterInstance.get() as instance:
-        report_materialized(instance, workshop, collected, rendered, listed)
+    try:
+        with DagsterInstance.get() as instance:
+            report_materialized(instance, workshop, collected, rendered, listed)
+    except Exception as fault:  # noqa: BLE001 - the day is stored, whatever Dagster's own database says
+        _failed(f"the day is stored, but Dagster could not be told: {type(fault).__name__}: {fault}")
 
 
 def report_materialized(

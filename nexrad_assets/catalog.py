@@ -54,11 +54,12 @@ class Catalog:
     def days(self, site: str, since: datetime | None = None) -> tuple[date, ...]:
         """The days that a site has a snapshot of (changed since then), by looking at what is stored."""
         prefix = keys.snapshot_prefix(site)
-        return tuple(
-            keys.day_of(info.key.removeprefix(prefix).removesuffix(".json"))
+        named = (
+            keys.parsed_day(info.key.removeprefix(prefix).removesuffix(".json"))
             for info in self.store.list(prefix)
             if since is None or info.modified >= since
         )
+        return tuple(day for day in named if day is not None)
 
     def publish(self, site: str, day: date, change: Callable[[Scans], Scans]) -> Snapshot:
         """Change the scans of a day. `change` may be called again if another writer came first.
@@ -82,11 +83,6 @@ class Catalog:
         if update(self.store, key, replaced) is not None:
             self._announce(site, {day: result})
         return result
-
-    def forget_day(self, site: str, day: date) -> None:
-        """Take a whole day out of the catalogue: from head and index first, then its snapshot."""
-        self._announce(site, {day: None})
-        self.store.delete([keys.snapshot(site, day)])
 
     def mend(self, site: str, since: datetime | None = None) -> bool:
         """Make a site's head and index line agree with its snapshots; tells whether they did not.
@@ -171,7 +167,7 @@ def day_head(snapshot: Snapshot) -> DayHead:
     return DayHead(
         revision=snapshot.revision,
         scans=len(scans),
-        live=len(live),
+        expiring=sum(not scan.kept for scan in snapshot.scans.values()),
         newest=max((scan.start for scan in scans), default=None),
         newest_live=max(live, default=None),
     )

@@ -1,4 +1,4 @@
-"""The `nexrad` command: render files, simulate a network, list sites, backfill a day.
+"""The `nexrad` command: render files, simulate a network, list sites, backfill and remove days.
 
 Each command imports only what it needs: rendering a file starts without Dagster, Py-ART and Matplotlib.
 """
@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands.add_parser("simulate", help="write simulated volumes, laid out as the bucket is"))
     _add_sites(commands.add_parser("sites", help="list the radar sites"))
     _add_backfill(commands.add_parser("backfill", help="fetch and render whole days of a site"))
+    _add_remove(commands.add_parser("remove", help="remove a day of a site from the store"))
     return parser
 
 
@@ -114,6 +115,18 @@ def _backfill(options: argparse.Namespace) -> int:
     if not days:
         return _fail("--until is before --day")
     return backfill(options.site, days, force=options.force)
+
+
+def _add_remove(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--site", required=True, help="four-letter site id")
+    parser.add_argument("--day", type=_day, required=True, help="UTC day, YYYY-MM-DD")
+    parser.set_defaults(command=_remove)
+
+
+def _remove(options: argparse.Namespace) -> int:
+    from nexrad_assets.backfill import remove  # noqa: PLC0415
+
+    return remove(options.site, options.day)
 
 
 def _fail(message: str) -> int:

@@ -6,14 +6,14 @@ falls silent keeps its last window; a volume stamped far ahead of the clock is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexrad_assets.reports import Mode
 from nexrad_assets.source import SourceVolume
 from store.lists import AHEAD
-from store.snapshot import Scan, Snapshot
+from store.snapshot import Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,6 @@ def one_a_scan(volumes: Sequence[SourceVolume]) -> tuple[SourceVolume, ...]:
     return tuple(by_time[moment] for moment in sorted(by_time))
 
 
-def newest_live(snapshots: Iterable[Snapshot], now: datetime) -> datetime | None:
-    """The reference of retention: the earlier of now and the newest live scan; none without live scans."""
-    starts = (
-        scan.start
-        for snapshot in snapshots
-        for scan in snapshot.scans.values()
-        if scan.origin == "live" and scan.layers and scan.start <= now + AHEAD
-    )
-    newest = max(starts, default=None)
-    return None if newest is None else min(newest, now)
-
-
 def expired(scan: Scan, reference: datetime, keep: timedelta) -> bool:
-    """Whether retention lets a scan go: only live ones, older than `keep` before the reference."""
-    return scan.origin == "live" and scan.start < reference - keep
+    """Whether retention lets a scan go: only what is not kept, older than `keep` before the reference."""
+    return not scan.kept and scan.start < reference - keep

@@ -9,7 +9,7 @@ import dagster as dg
 
 from nexrad_assets.preview import as_markdown, preview
 from nexrad_assets.reports import Collected, Listed, Rendered
-from store.objects import ObjectMissing, Store
+from store.objects import Store, StoreError
 
 VOLUMES = dg.AssetKey("nexrad_level2_volumes")
 SWEEPS = dg.AssetKey("nexrad_level2_sweeps")
@@ -91,8 +91,8 @@ def _picture(key: str | None, store: Store, api_url: str | None) -> Metadata:
     link = dg.MetadataValue.url(f"{api_url.rstrip('/')}{path}") if api_url else dg.MetadataValue.path(path)
     try:
         small = preview(store.get(key).data)
-    except (ObjectMissing, ValueError):
-        # Retention, or a later rendering, was quicker than the preview.
+    except (StoreError, ValueError):
+        # Retention was quicker, or the store is away: the run is done all the same.
         return {"image": link}
     return {"image": link, "preview": dg.MetadataValue.md(as_markdown(small, key))}
 

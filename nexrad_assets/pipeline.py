@@ -16,6 +16,7 @@ import msgspec
 
 from nexrad_assets import live, scans
 from nexrad_assets.catalog import Catalog
+from nexrad_assets.names import parse_volume_name
 from nexrad_assets.radar.geometry import GeometryCache
 from nexrad_assets.radar.products import PRODUCTS
 from nexrad_assets.reports import Collected, Mode, Rendered, SiteDay
@@ -25,7 +26,7 @@ from nexrad_assets.source import Level2Source, SourceError, SourceVolume, fetch_
 from store import keys
 from store.location import open_store
 from store.objects import ObjectMissing, Store
-from store.snapshot import Origin, Scan, SourceFile
+from store.snapshot import Origin, Scan, SnapshotError, SourceFile
 
 Log = Callable[[str], None]
 
@@ -83,10 +84,14 @@ def recipe(settings: NexradSettings) -> Recipe:
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What is known of a fetched raw file: its source, and when it was fetched."""
+    """What is known of a fetched raw file: its source, when it was fetched, and whether for keeps.
+
+    A live run may render what a day's run has fetched: the receipt, not the run, says what becomes of it.
+    """
 
     source: SourceFile
     fetched: datetime
+    kept: bool = False
 
 
 @dataclass(slots=True)
@@ -126,11 +131,13 @@ def collect(
     Raises `SourceError` only where no partition could be listed; a single one that could not is
     reported as failed.
     """
-    plans, unlisted = _plan_all(workshop, partitions, mode, force)
+    if mode == "day":
+        for partition in partitions:  # before anything of the day expires while the rest is fetched
+            _keep(workshop.catalog, partition)
+    plans, unlisted = _plan_all(workshop, partitions, mode, force, log)
     if unlisted and not plans:
         raise next(iter(unlisted.values()))
-    for plan in plans.values():
-        _fetch(workshop, plan, log)
+    _fetch(workshop, plans, log, force)
     failed = {
         partition: Collected(partition, mode, failed={"listing": str(fault)})
         for partition, fault in unlisted.items()
@@ -143,16 +150,20 @@ def collect(
 
 
 def _plan_all(
-    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, force: bool
-) -> tuple[dict[SiteDay, _Plan], dict[SiteDay, SourceError]]:
+    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, force: bool, log: Log
+) -> tuple[dict[SiteDay, _Plan], dict[SiteDay, SourceError | SnapshotError]]:
     plans: dict[SiteDay, _Plan] = {}
-    unlisted: dict[SiteDay, SourceError] = {}
+    unlisted: dict[SiteDay, SourceError | SnapshotError] = {}
 
     def one(partition: SiteDay) -> None:
         try:
-            plans[partition] = _plan(workshop, partition, mode, force)
-        except SourceError as fault:
+            plan = plans[partition] = _plan(workshop, partition, mode, force)
+            log(
+                f"{partition.site} {partition.day}: {plan.listed} volumes listed, {len(plan.to_fetch)} to fetch"
+            )
+        except (SourceError, SnapshotError) as fault:
             unlisted[partition] = fault
+            log(f"{partition.site} {partition.day}: not listed: {fault}")
 
     with ThreadPoolExecutor(workshop.settings.downloads) as pool:
         list(pool.map(one, partitions))
@@ -180,47 +191,58 @@ def _is_known(volume: SourceVolume, known: Mapping[str, Scan], recipe: Recipe) -
     return scan is not None and scan.fingerprint == recipe.fingerprint(volume.etag, volume.size)
 
 
-def _fetch(workshop: Workshop, plan: _Plan, log: Log) -> None:
+def _fetch(workshop: Workshop, plans: Mapping[SiteDay, _Plan], log: Log, force: bool) -> None:
+    """Fetch what all plans want, through one bounded pool."""
     began = time.monotonic()
-    missing = tuple(
-        volume for volume in plan.to_fetch if not _is_fetched(workshop.store, plan.partition, volume)
-    )
-    plan.fetched = len(plan.to_fetch) - len(missing)
+    wanted: dict[SourceVolume, _Plan] = {}
+    for plan in plans.values():
+        for volume in plan.to_fetch:
+            if not force and _is_fetched(workshop, plan, volume):
+                plan.fetched += 1
+            else:
+                wanted[volume] = plan
     settings = workshop.settings
     for got in fetch_all(
-        workshop.source, missing, concurrency=settings.downloads, size_limit_bytes=settings.max_volume_bytes
+        workshop.source, wanted, concurrency=settings.downloads, size_limit_bytes=settings.max_volume_bytes
     ):
-        name = got.volume.name.file_name
+        plan, name = wanted[got.volume], got.volume.name.file_name
         if got.data is None:
             plan.failed[name] = str(got.error)
             log(f"{name}: not fetched: {got.error}")
             continue
-        _keep_raw(workshop, plan.partition, got.volume, got.data)
+        _keep_raw(workshop, plan, got.volume, got.data)
         plan.fetched += 1
         plan.bytes_fetched += len(got.data)
         log(f"{name}: fetched {len(got.data):,} bytes")
-    plan.seconds += time.monotonic() - began
+        plan.seconds = time.monotonic() - began
 
 
 def _raw_key(partition: SiteDay, file_name: str) -> str:
     return keys.raw(LEVEL, partition.site, partition.day, file_name)
 
 
-def _is_fetched(store: Store, partition: SiteDay, volume: SourceVolume) -> bool:
-    key = _raw_key(partition, volume.name.file_name)
+def _is_fetched(workshop: Workshop, plan: _Plan, volume: SourceVolume) -> bool:
+    key = _raw_key(plan.partition, volume.name.file_name)
     try:
-        receipt = read_receipt(store, keys.raw_receipt(key))
-        return receipt.source.etag == volume.etag and store.head(key).size == volume.size
+        receipt = read_receipt(workshop.store, keys.raw_receipt(key))
+        if receipt.source.etag != volume.etag or workshop.store.head(key).size != volume.size:
+            return False
     except ObjectMissing:
         return False
+    if plan.mode == "day" and not receipt.kept:
+        _put_receipt(workshop.store, key, msgspec.structs.replace(receipt, kept=True))
+    return True
 
 
-def _keep_raw(workshop: Workshop, partition: SiteDay, volume: SourceVolume, data: bytes) -> None:
-    key = _raw_key(partition, volume.name.file_name)
+def _keep_raw(workshop: Workshop, plan: _Plan, volume: SourceVolume, data: bytes) -> None:
+    key = _raw_key(plan.partition, volume.name.file_name)
     source = SourceFile(volume.key, volume.etag, volume.size, volume.modified)
     workshop.store.put(key, data)
-    receipt = Receipt(source, workshop.clock())
-    workshop.store.put(keys.raw_receipt(key), msgspec.json.encode(receipt), "application/json")
+    _put_receipt(workshop.store, key, Receipt(source, workshop.clock(), kept=plan.mode == "day"))
+
+
+def _put_receipt(store: Store, raw_key: str, receipt: Receipt) -> None:
+    store.put(keys.raw_receipt(raw_key), msgspec.json.encode(receipt), "application/json")
 
 
 def read_receipt(store: Store, key: str) -> Receipt:
@@ -257,19 +279,19 @@ def render(
     Volumes are published one by one as they are done: the newest first in mode `live`, the oldest first in
     mode `day`, which also makes an archive of what was live.
     """
-    waiting = {partition: tuple(_waiting(workshop, partition)) for partition in partitions}
+    waiting = {partition: tuple(_waiting(workshop, partition, mode)) for partition in partitions}
     order = sorted(
         (w for ws in waiting.values() for w in ws), key=lambda w: w.file_name[4:], reverse=mode == "live"
     )
     outcomes: dict[SiteDay, list[_Outcome]] = {partition: [] for partition in partitions}
-    for done, outcome in enumerate(_render_each(workshop, order, mode), start=1):
+    for done, outcome in enumerate(_render_each(workshop, order), start=1):
         outcomes[outcome.waiting.partition].append(outcome)
         log(f"{_line(outcome)} ({done}/{len(order)})")
-    promoted = {p: _promote(workshop.catalog, p) if mode == "day" else 0 for p in partitions}
+    promoted = {p: _keep(workshop.catalog, p) if mode == "day" else 0 for p in partitions}
     return tuple(_rendered(p, mode, len(waiting[p]), outcomes[p], promoted[p]) for p in partitions)
 
 
-def _waiting(workshop: Workshop, partition: SiteDay) -> Iterator[_Waiting]:
+def _waiting(workshop: Workshop, partition: SiteDay, mode: Mode) -> Iterator[_Waiting]:
     prefix = keys.raw_prefix(LEVEL, partition.site, partition.day)
     stored = {info.key for info in workshop.store.list(prefix)}
     known = scans.by_source(workshop.catalog.snapshot(partition.site, partition.day))
@@ -280,8 +302,17 @@ def _waiting(workshop: Workshop, partition: SiteDay) -> Iterator[_Waiting]:
             receipt = read_receipt(workshop.store, keys.raw_receipt(key))
         except ObjectMissing:
             continue
+        waiting = _Waiting(partition, key, receipt)
+        if mode == "live" and receipt.kept and not _is_recent(workshop, waiting):
+            continue  # a day's run has fetched it, and will render it without holding up what is live
         if _is_due(receipt, known.get(receipt.source.key), workshop.recipe):
-            yield _Waiting(partition, key, receipt)
+            yield waiting
+
+
+def _is_recent(workshop: Workshop, waiting: _Waiting) -> bool:
+    name = parse_volume_name(waiting.file_name)
+    window = timedelta(minutes=workshop.settings.list_minutes)
+    return name is not None and name.time >= workshop.clock() - window
 
 
 def _is_due(receipt: Receipt, scan: Scan | None, recipe: Recipe) -> bool:
@@ -290,25 +321,24 @@ def _is_due(receipt: Receipt, scan: Scan | None, recipe: Recipe) -> bool:
     return scan.fingerprint != recipe.fingerprint(receipt.source.etag, receipt.source.size)
 
 
-def _render_each(workshop: Workshop, order: Iterable[_Waiting], mode: Mode) -> Iterator[_Outcome]:
+def _render_each(workshop: Workshop, order: Iterable[_Waiting]) -> Iterator[_Outcome]:
     if workshop.settings.jobs == 1:
-        yield from (_render_one(workshop, waiting, mode) for waiting in order)
+        yield from (_render_one(workshop, waiting) for waiting in order)
         return
     with ThreadPoolExecutor(workshop.settings.jobs) as pool:
-        yield from pool.map(lambda waiting: _render_one(workshop, waiting, mode), order)
+        yield from pool.map(lambda waiting: _render_one(workshop, waiting), order)
 
 
-def _render_one(workshop: Workshop, waiting: _Waiting, mode: Mode) -> _Outcome:
+def _render_one(workshop: Workshop, waiting: _Waiting) -> _Outcome:
     began = time.monotonic()
     try:
         data = workshop.store.get(waiting.key).data
     except ObjectMissing:
         return _Outcome(waiting, None, 0.0)
-    origin: Origin = "live" if mode == "live" else "backfill"
-    source = waiting.receipt.source
-    made = scans.make(
-        data, waiting.file_name, source, origin, workshop.clock(), workshop.recipe, workshop.geometries
-    )
+    receipt = waiting.receipt
+    origin: Origin = "live" if not receipt.kept or _is_recent(workshop, waiting) else "backfill"
+    told = scans.Provenance(receipt.source, origin, receipt.kept, workshop.clock())
+    made = scans.make(data, waiting.file_name, told, workshop.recipe, workshop.geometries)
     for key, png in made.images.items():
         workshop.store.put(key, png, "image/png")
     scan = made.scan
@@ -320,13 +350,13 @@ def _render_one(workshop: Workshop, waiting: _Waiting, mode: Mode) -> _Outcome:
     return _Outcome(waiting, scan, time.monotonic() - began)
 
 
-def _promote(catalog: Catalog, partition: SiteDay) -> int:
-    """Make the live scans of a day archive; tells how many there were."""
+def _keep(catalog: Catalog, partition: SiteDay) -> int:
+    """Make archive of what a day has; tells how many scans would have expired."""
     before = catalog.snapshot(partition.site, partition.day)
-    live_scans = sum(scan.origin == "live" for scan in before.scans.values())
-    if live_scans:
+    expiring = sum(not scan.kept for scan in before.scans.values())
+    if expiring:
         catalog.publish(partition.site, partition.day, scans.as_archive)
-    return live_scans
+    return expiring
 
 
 def _line(outcome: _Outcome) -> str:

@@ -19,7 +19,7 @@ from nexrad_assets.radar import archive2, render
 from nexrad_assets.radar.geometry import GeometryCache
 from nexrad_assets.radar.products import PRODUCTS
 from nexrad_assets.radar.volume import VolumeError
-from nexrad_assets.scans import Recipe
+from nexrad_assets.scans import Provenance, Recipe
 from store.lists import sweep_metadata
 from store.snapshot import SourceFile
 
@@ -36,7 +36,11 @@ class _Done:
 
 def render_files(files: Sequence[Path], out: Path, product: str, size: int, jobs: int | None) -> int:
     """Render every file's tilts into `out`; gives the exit status, 1 if any file failed."""
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        print(f"nexrad: {fault}", file=sys.stderr)
+        return 1
     how = Recipe((PRODUCTS[product],), size)
     cache = GeometryCache()
     began = time.monotonic()
@@ -57,24 +61,26 @@ def render_files(files: Sequence[Path], out: Path, product: str, size: int, jobs
 
 
 def _render_file(file: Path, out: Path, how: Recipe, cache: GeometryCache, pool: ThreadPoolExecutor) -> _Done:
-    began = time.monotonic()
     try:
-        data = file.read_bytes()
-        volume = archive2.read_volume(data, file.name)
-        first_times = [job for job in scans.image_jobs(volume, file.name, how) if job.repeat == 0]
-        pictures = list(pool.map(lambda job: render.render(job, how.size, cache), first_times))
+        return _rendered(file, out, how, cache, pool)
     except (VolumeError, OSError) as fault:
         text = str(fault)
         return _Done(f"FAILED {text if file.name in text else f'{file.name}: {text}'}", failed=True)
+
+
+def _rendered(file: Path, out: Path, how: Recipe, cache: GeometryCache, pool: ThreadPoolExecutor) -> _Done:
+    began = time.monotonic()
+    data = file.read_bytes()
+    volume = archive2.read_volume(data, file.name)
+    first_times = [job for job in scans.image_jobs(volume, file.name, how) if job.repeat == 0]
+    pictures = list(pool.map(lambda job: render.render(job, how.size, cache), first_times))
     digest = hashlib.sha256(data).hexdigest()
     scan = scans.assembled(
         volume,
         file.name,
         pictures,
-        SourceFile(file.name, digest, len(data)),
-        origin="backfill",
-        now=datetime.now(UTC),
-        fingerprint=how.fingerprint(digest, len(data)),
+        Provenance(SourceFile(file.name, digest, len(data)), "backfill", kept=True, now=datetime.now(UTC)),
+        how.fingerprint(digest, len(data)),
     )
     for picture in pictures:
         product, index = picture.job.product.name, picture.job.index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -42,28 +42,30 @@ class Made:
     images: Mapping[str, bytes]
 
 
-def make(
-    data: bytes,
-    file_name: str,
-    source: SourceFile,
-    origin: Origin,
-    now: datetime,
-    how: Recipe,
-    geometries: GeometryCache,
-) -> Made:
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a scan comes from, and how long it stays: its source, origin, whether it is kept; made `now`."""
+
+    source: SourceFile
+    origin: Origin
+    kept: bool
+    now: datetime
+
+
+def make(data: bytes, file_name: str, told: Provenance, how: Recipe, geometries: GeometryCache) -> Made:
     """Decode and render a volume; one that cannot be read becomes a failed scan that says why."""
-    fingerprint = how.fingerprint(source.etag, source.size)
+    fingerprint = how.fingerprint(told.source.etag, told.source.size)
     try:
         volume = archive2.read_volume(data, file_name)
         pictures = [render.render(job, how.size, geometries) for job in image_jobs(volume, file_name, how)]
     except MemoryError:
         raise  # of the machine, not of the file: another run may have room
     except VolumeError as fault:
-        return Made(_failed(file_name, source, origin, now, fingerprint, str(fault)), {})
+        return Made(_failed(file_name, told, fingerprint, str(fault)), {})
     except Exception as fault:  # noqa: BLE001 - one file must not end the work on the others
         reason = f"{file_name}: a fault of this program: {type(fault).__name__}: {fault}"
-        return Made(_failed(file_name, source, origin, now, fingerprint, reason), {})
-    scan = assembled(volume, file_name, pictures, source, origin=origin, now=now, fingerprint=fingerprint)
+        return Made(_failed(file_name, told, "", reason), {})
+    scan = assembled(volume, file_name, pictures, told, fingerprint)
     return Made(scan, {keys.image(LEVEL, scan.key, image_name(scan.key, p)): p.png for p in pictures})
 
 
@@ -77,14 +79,7 @@ def image_jobs(volume: Volume, file_name: str, how: Recipe) -> list[render.Job]:
 
 
 def assembled(
-    volume: Volume,
-    file_name: str,
-    pictures: Sequence[render.Picture],
-    source: SourceFile,
-    *,
-    origin: Origin,
-    now: datetime,
-    fingerprint: str,
+    volume: Volume, file_name: str, pictures: Sequence[render.Picture], told: Provenance, fingerprint: str
 ) -> Scan:
     """The scan of a volume and its pictures (at least one)."""
     key = scan_key(file_name, volume)
@@ -96,11 +91,12 @@ def assembled(
         level=LEVEL,
         start=keys.scan_time(key),
         end=_end(volume),
-        origin=origin,
+        origin=told.origin,
         status="partial" if volume.missing else "whole",
-        source=source,
+        source=told.source,
         fingerprint=fingerprint,
-        published=now,
+        published=told.now,
+        kept=told.kept,
         vcp=volume.vcp,
         missing=volume.missing,
         corners={picture.canvas.range_km: Corners(*picture.corners) for picture in pictures},
@@ -165,7 +161,7 @@ def by_source(snapshot: Snapshot) -> dict[str, Scan]:
 def placed(scans: dict[str, Scan], scan: Scan) -> dict[str, Scan]:
     """The day's scans with this one in its place.
 
-    What was made from the same file before goes, whatever its key. An archived scan stays archived. A file
+    What was made from the same file before goes, whatever its key; live stays live, and kept stays kept. A file
     whose newer bytes cannot be read keeps what its older bytes gave, with the reason.
     """
     same = (other for key, other in scans.items() if other.source.key == scan.source.key or key == scan.key)
@@ -181,14 +177,43 @@ def placed(scans: dict[str, Scan], scan: Scan) -> dict[str, Scan]:
             published=scan.published,
             reason=scan.reason,
         )
-    if before is not None and before.origin == "backfill":
-        scan = msgspec.structs.replace(scan, origin="backfill")
+    if before is not None:
+        scan = msgspec.structs.replace(scan, origin=before.origin, kept=scan.kept or before.kept)
     return {**kept, scan.key: scan}
 
 
 def as_archive(scans: dict[str, Scan]) -> dict[str, Scan]:
-    """The day's scans, none of them live."""
-    return {key: msgspec.structs.replace(scan, origin="backfill") for key, scan in scans.items()}
+    """The day's scans, all of them kept."""
+    return {key: msgspec.structs.replace(scan, kept=True) for key, scan in scans.items()}
+
+
+def without_archive(scans: dict[str, Scan]) -> dict[str, Scan]:
+    """The day's scans when its archive has served its time: backfilled ones go, live ones are kept no longer."""
+    return {
+        key: msgspec.structs.replace(scan, kept=False) for key, scan in scans.items() if scan.origin == "live"
+    }
+
+
+def to_be_made_again(scans: dict[str, Scan], lost: Collection[str]) -> dict[str, Scan]:
+    """The day's scans; those of which an image is among the `lost` keys are listed no more, and due again."""
+    return {
+        key: scan
+        if lost_of(scan, lost) is None
+        else msgspec.structs.replace(
+            scan,
+            layers={},
+            corners={},
+            status="failed",
+            fingerprint="",
+            reason=f"{lost_of(scan, lost)} was lost",
+        )
+        for key, scan in scans.items()
+    }
+
+
+def lost_of(scan: Scan, lost: Collection[str]) -> str | None:
+    """The first image of a scan that is among the `lost` keys."""
+    return next((key for key in image_keys(scan) if key in lost), None)
 
 
 def _image(key: str, picture: render.Picture) -> Image:
@@ -208,14 +233,23 @@ def _image(key: str, picture: render.Picture) -> Image:
     )
 
 
-def _failed(
-    file_name: str, source: SourceFile, origin: Origin, now: datetime, fingerprint: str, reason: str
-) -> Scan:
+def _failed(file_name: str, told: Provenance, fingerprint: str, reason: str) -> Scan:
     name = parse_volume_name(file_name)
     if name is None:
         raise ValueError(f"{file_name!r} does not name a volume")
-    key = name.scan_key or f"{name.site}{name.time:%Y%m%d_%H%M%S}_V01"
-    return Scan(key, LEVEL, name.time, name.time, origin, "failed", source, fingerprint, now, reason=reason)
+    return Scan(
+        key=name.scan_key or f"{name.site}{name.time:%Y%m%d_%H%M%S}_V01",
+        level=LEVEL,
+        start=name.time,
+        end=name.time,
+        origin=told.origin,
+        status="failed",
+        source=told.source,
+        fingerprint=fingerprint,
+        published=told.now,
+        kept=told.kept,
+        reason=reason,
+    )
 
 
 def _end(volume: Volume) -> datetime:

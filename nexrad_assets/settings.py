@@ -31,6 +31,13 @@ FEW_SITES = 7
 MEBIBYTE = 1024 * 1024
 
 
+def _usable_cores() -> int:
+    """The cores that this process may use; all of the machine's where the system does not tell (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class NexradSettings(StoreSettings):
     """What is fetched from where, what is kept how long, and how it is rendered.
 
@@ -71,8 +78,8 @@ class NexradSettings(StoreSettings):
     products: Names = Field(default=("reflectivity",), validation_alias="NEXRAD_PRODUCTS")
     """The Level 2 products that are rendered."""
 
-    image_size: int = Field(default=2700, ge=64, le=8192, validation_alias="NEXRAD_IMAGE_SIZE")
-    """Width and height of images, in pixels."""
+    image_size: int = Field(default=2700, ge=64, le=8192, multiple_of=2, validation_alias="NEXRAD_IMAGE_SIZE")
+    """Width and height of images, in pixels; even."""
 
     colours: str | None = Field(default=None, validation_alias="NEXRAD_COLOURS")
     """The colour table of all products; unset: each product's own."""
@@ -82,9 +89,7 @@ class NexradSettings(StoreSettings):
     )
     """Lowest and highest value of the colour table, `-20,60`; unset: each product's own."""
 
-    jobs: int = Field(
-        default_factory=lambda: min(4, len(os.sched_getaffinity(0))), ge=1, validation_alias="NEXRAD_JOBS"
-    )
+    jobs: int = Field(default_factory=lambda: min(4, _usable_cores()), ge=1, validation_alias="NEXRAD_JOBS")
     """How many volumes a run renders at the same time; 1 starts nothing beside the run itself."""
 
     downloads: int = Field(default=4, ge=1, le=64, validation_alias="NEXRAD_DOWNLOADS")
@@ -147,10 +152,18 @@ class NexradSettings(StoreSettings):
             self.sites = tuple(table.sites())
         elif self.sites:
             self.sites = _unique(_site("NEXRAD_SITES", name) for name in self.sites)
+            self._primary_site_followed()
         else:
             level3 = _site("RADAR_SITE_L3", self.level3_site) if self.level3_site else self.primary_site
             self.sites = _unique((self.primary_site, level3))
         return self
+
+    def _primary_site_followed(self) -> None:
+        if self.primary_site not in self.sites:
+            raise ValueError(
+                f"NEXRAD_PRIMARY_SITE (or RADAR_SITE_L2) is {self.primary_site}, which NEXRAD_SITES "
+                f"({','.join(self.sites)}) does not name: the API would speak of a site that nobody fetches"
+            )
 
     @model_validator(mode="after")
     def _kept_while_listed(self) -> Self:

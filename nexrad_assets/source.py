@@ -31,7 +31,6 @@ PUBLIC_BUCKET = "s3://unidata-nexrad-level2"
 """NOAA's public archive and live feed, kept by Unidata; 1991 to minutes ago."""
 
 REGION = "us-east-1"
-AMAZON = f"https://s3.{REGION}.amazonaws.com"
 SETTLED_S = 2.0
 """A file changed more recently than this may still be growing."""
 
@@ -228,14 +227,16 @@ class BucketSource:
     _store: S3Store = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        address = (self.endpoint or AMAZON).rstrip("/")
+        # Unsigned requests need no region; signed ones are of the bucket's own.
+        region = os.environ.get("AWS_REGION", REGION) if self.signed else REGION
+        address = (self.endpoint or f"https://s3.{region}.amazonaws.com").rstrip("/")
         # AWS_* variables speak of the store, and fill in whatever is not given here; of the endpoint's
         # names, this one wins over all that the environment may have.
         store = S3Store(
             self.bucket,
             prefix=self.prefix or None,
             aws_endpoint_url_s3=address,
-            region=REGION,
+            region=region,
             skip_signature=not self.signed,
             virtual_hosted_style_request=False,
             client_options={

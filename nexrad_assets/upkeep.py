@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
+from itertools import groupby
+from typing import TypeVar
 
 from nexrad_assets import live, scans
 from nexrad_assets.pipeline import LEVEL, Log, Workshop, read_receipt
 from nexrad_assets.reports import Listed, Reconciled, Retained, SiteDay
 from store import keys, lists
-from store.objects import ObjectInfo, ObjectMissing, Store
-from store.snapshot import Scan, Snapshot
+from store.objects import ObjectInfo, ObjectMissing, Store, StoreError
+from store.posix import PosixStore
+from store.snapshot import Head, Scan, Snapshot, SnapshotError
+
+Report = TypeVar("Report", Retained, Reconciled)
 
 UNFINISHED = timedelta(hours=1)
 """An image that no snapshot lists may be of a scan about to be published, but not for this long."""
@@ -55,69 +60,98 @@ def _json(document: object) -> bytes:
 
 
 def retain(workshop: Workshop, sites: Iterable[str], log: Log) -> tuple[Retained, ...]:
-    """Let go what the settings keep no longer: live scans, raw files, archived days."""
-    return tuple(_retain_site(workshop, site, log) for site in sites)
+    """Let go what the settings keep no longer: live scans, raw files, archived days.
+
+    A site that cannot be dealt with does not hold up the others: its fault is raised at the end.
+    """
+    return _each_site(sites, lambda site: _retain_site(workshop, site, log), log)
+
+
+def _each_site(sites: Iterable[str], work: Callable[[str], Report], log: Log) -> tuple[Report, ...]:
+    done: list[Report] = []
+    faults: list[StoreError | SnapshotError] = []
+    for site in sites:
+        try:
+            done.append(work(site))
+        except (StoreError, SnapshotError) as fault:
+            faults.append(fault)
+            log(f"{site}: {fault}")
+    if faults:
+        raise faults[0]
+    return tuple(done)
 
 
 def _retain_site(workshop: Workshop, site: str, log: Log) -> Retained:
     catalog, now = workshop.catalog, workshop.clock()
-    days_with_live = [date.fromisoformat(name) for name, day in catalog.head(site).days.items() if day.live]
-    snapshots = [catalog.snapshot(site, day) for day in days_with_live]
-    reference = live.newest_live(snapshots, now)
-    removed = [scan for snapshot in snapshots for scan in _let_go(workshop, snapshot, reference)]
-    images = [key for scan in removed for key in scans.image_keys(scan)]
-    workshop.store.delete(images)
-    days = _drop_old_archive(workshop, site, now)
+    head = catalog.head(site)
+    reference = None if head.newest_live is None else min(head.newest_live, now)
+    keep = timedelta(minutes=workshop.settings.keep_minutes)
+    scans_removed = images_removed = 0
+    for day in (date.fromisoformat(name) for name, one in head.days.items() if one.expiring):
+        if reference is not None:
+            gone = _take_out(workshop, site, day, partial(live.expired, reference=reference, keep=keep))
+            scans_removed, images_removed = scans_removed + gone[0], images_removed + gone[1]
     result = Retained(
         site=site,
         reference=reference,
-        scans_removed=len(removed),
-        images_removed=len(images),
+        scans_removed=scans_removed,
+        images_removed=images_removed,
         raws_removed=_drop_raws(workshop, site, now),
-        days_removed=days,
+        days_removed=_drop_old_archive(workshop, head, now),
     )
-    if removed or days or result.raws_removed:
+    if scans_removed or result.days_removed or result.raws_removed:
         log(
-            f"{site}: let go {result.scans_removed} scans with {result.images_removed} images, "
-            f"{result.raws_removed} raw files, {days} archived days"
+            f"{site}: let go {scans_removed} scans with {images_removed} images, "
+            f"{result.raws_removed} raw files, {result.days_removed} archived days"
         )
     return result
 
 
-def _let_go(workshop: Workshop, snapshot: Snapshot, reference: datetime | None) -> list[Scan]:
-    """Take the expired scans out of a snapshot; gives them, so that their images can follow."""
-    if reference is None:
-        return []
-    keep = timedelta(minutes=workshop.settings.keep_minutes)
-    is_expired = partial(live.expired, reference=reference, keep=keep)
+def _take_out(workshop: Workshop, site: str, day: date, goes: Callable[[Scan], bool]) -> tuple[int, int]:
+    """Take scans out of a day, then delete their images; gives how many of both."""
     gone: dict[str, Scan] = {}
 
-    def kept(day: dict[str, Scan]) -> dict[str, Scan]:
+    def kept(scans_of_day: dict[str, Scan]) -> dict[str, Scan]:
         gone.clear()
-        gone.update({key: scan for key, scan in day.items() if is_expired(scan)})
-        return {key: scan for key, scan in day.items() if key not in gone}
+        gone.update({key: scan for key, scan in scans_of_day.items() if goes(scan)})
+        return {key: scan for key, scan in scans_of_day.items() if key not in gone}
 
-    if any(is_expired(scan) for scan in snapshot.scans.values()):
-        workshop.catalog.publish(snapshot.site, snapshot.day, kept)
-    return list(gone.values())
+    workshop.catalog.publish(site, day, kept)
+    return len(gone), _delete_unlisted(
+        workshop, site, day, [k for s in gone.values() for k in scans.image_keys(s)]
+    )
 
 
-def _drop_old_archive(workshop: Workshop, site: str, now: datetime) -> int:
+def _delete_unlisted(workshop: Workshop, site: str, day: date, images: Collection[str]) -> int:
+    """Delete images, but for those that the day lists now: another run may have published them again."""
+    if not images:
+        return 0
+    listed = _listed_images(workshop.catalog.snapshot(site, day))
+    unlisted = [key for key in images if key not in listed]
+    workshop.store.delete(unlisted)
+    return len(unlisted)
+
+
+def _drop_old_archive(workshop: Workshop, head: Head, now: datetime) -> int:
+    """End the archive of days past their time: what was live is live again, and the rest goes."""
     keep_days = workshop.settings.archive_keep_days
     if keep_days is None:
         return 0
-    old = [day for day in workshop.catalog.days(site) if day < now.date() - timedelta(days=keep_days)]
-    for day in old:
-        remove_day(workshop, site, day)
-    return len(old)
+    last = now.date() - timedelta(days=keep_days)
+    dropped = 0
+    for day in (date.fromisoformat(name) for name in head.days):
+        before = workshop.catalog.snapshot(head.site, day) if day < last else None
+        if before is None or not any(scan.kept for scan in before.scans.values()):
+            continue
+        after = workshop.catalog.publish(head.site, day, scans.without_archive)
+        _delete_unlisted(workshop, head.site, day, _listed_images(before) - _listed_images(after))
+        dropped += 1
+    return dropped
 
 
-def remove_day(workshop: Workshop, site: str, day: date) -> int:
-    """Remove a whole day of a site, archived or live: catalogue first, then images; tells how many images."""
-    workshop.catalog.forget_day(site, day)
-    images = [info.key for info in workshop.store.list(keys.images_prefix(LEVEL, site, day))]
-    workshop.store.delete(images)
-    return len(images)
+def remove_day(workshop: Workshop, site: str, day: date) -> tuple[int, int]:
+    """Remove a day of a site, archived or live; gives how many scans and images went."""
+    return _take_out(workshop, site, day, lambda _scan: True)
 
 
 def _drop_raws(workshop: Workshop, site: str, now: datetime) -> int:
@@ -154,39 +188,68 @@ def reconcile(
 ) -> tuple[Reconciled, ...]:
     """Make store, snapshots, heads and index agree, after kills and by-hand deletions.
 
-    Images that no snapshot lists are removed once they are old enough to be no one's work; listed
-    images that are gone are named; heads and index lines that lag are mended. With `since`, only the days
-    whose snapshot or images changed after it are looked at.
+    Images that no snapshot lists are removed once they are old enough to be no one's work; scans of which a
+    listed image is gone are listed no more and due to be made again; heads and index lines that lag are mended.
+    With `since`, only the days changed after it are looked at; without, also what killed writers left is removed.
+    A site that cannot be dealt with does not hold up the others: its fault is raised at the end.
     """
-    return tuple(_reconcile_site(workshop, site, log, since) for site in sites)
+    if since is None and isinstance(workshop.store, PosixStore):
+        workshop.store.sweep_unfinished(UNFINISHED.total_seconds())
+    return _each_site(sites, lambda site: _reconcile_site(workshop, site, log, since), log)
 
 
 def _reconcile_site(workshop: Workshop, site: str, log: Log, since: datetime | None) -> Reconciled:
-    mended = workshop.catalog.mend(site, since)
-    orphans: list[str] = []
+    catalog = workshop.catalog
+    mended = catalog.mend(site, since)
+    orphans = 0
     missing: list[str] = []
-    for day, images in _images_by_day(workshop.store, site).items():
-        if since is None or any(info.modified >= since for info in images):
-            listed = _listed_images(workshop.catalog.snapshot(site, day))
-            oldest = workshop.clock() - UNFINISHED
-            orphans += [info.key for info in images if info.key not in listed and info.modified < oldest]
-    for day in workshop.catalog.days(site, since):
-        missing += missing_images(workshop.store, workshop.catalog.snapshot(site, day))
-    workshop.store.delete(orphans)
+    for day in _days_to_reconcile(workshop, site, since):
+        stored = {info.key: info for info in workshop.store.list(keys.images_prefix(LEVEL, site, day))}
+        orphans += _delete_orphans(workshop, site, day, stored.values())
+        missing += _give_up_lost(workshop, site, day, stored)
     if mended or orphans or missing:
         log(
-            f"{site}: {len(orphans)} unlisted images removed, {len(missing)} listed images missing, "
+            f"{site}: {orphans} unlisted images removed, {len(missing)} listed images missing, "
             f"head {'mended' if mended else 'whole'}"
         )
-    return Reconciled(site, len(orphans), tuple(sorted(missing)), mended)
+    return Reconciled(site, orphans, tuple(sorted(missing)), mended)
 
 
-def _images_by_day(store: Store, site: str) -> dict[date, list[ObjectInfo]]:
-    prefix = keys.images_site_prefix(LEVEL, site)
-    days: dict[date, list[ObjectInfo]] = {}
-    for info in store.list(prefix):
-        days.setdefault(keys.day_of(info.key.removeprefix(prefix)[:8]), []).append(info)
-    return days
+def _days_to_reconcile(workshop: Workshop, site: str, since: datetime | None) -> list[date]:
+    """The days with a snapshot or images; with `since`, those changed or begun after it."""
+    days = set(workshop.catalog.days(site, since))
+    if since is None:
+        folders = (
+            keys.image_day(info.key) for info in workshop.store.list(keys.images_site_prefix(LEVEL, site))
+        )
+        return sorted(days | {day for day, _ in groupby(folders) if day is not None})
+    today = workshop.clock().date()
+    return sorted(days | {since.date() + timedelta(days=n) for n in range((today - since.date()).days + 1)})
+
+
+def _delete_orphans(workshop: Workshop, site: str, day: date, stored: Iterable[ObjectInfo]) -> int:
+    oldest = workshop.clock() - UNFINISHED
+    return _delete_unlisted(workshop, site, day, [info.key for info in stored if info.modified < oldest])
+
+
+def _give_up_lost(workshop: Workshop, site: str, day: date, stored: Collection[str]) -> list[str]:
+    """List no more what has lost an image, so that it is made again; gives the lost images."""
+    snapshot = workshop.catalog.snapshot(site, day)
+    # Looked at again one by one: a scan may have been published since the images were listed.
+    lost = [key for key in _listed_images(snapshot) if key not in stored and not _exists(workshop.store, key)]
+    if lost:
+        workshop.catalog.publish(
+            site, day, lambda scans_of_day: scans.to_be_made_again(scans_of_day, set(lost))
+        )
+    return lost
+
+
+def _exists(store: Store, key: str) -> bool:
+    try:
+        store.head(key)
+    except ObjectMissing:
+        return False
+    return True
 
 
 def _listed_images(snapshot: Snapshot) -> set[str]:

@@ -40,6 +40,14 @@ def day_of(name: str) -> date:
     return datetime.strptime(name, "%Y%m%d").replace(tzinfo=UTC).date()
 
 
+def parsed_day(name: str) -> date | None:
+    """The day that `day_name` spelled, none where it did not."""
+    try:
+        return day_of(name)
+    except ValueError:
+        return None
+
+
 def snapshot(site: str, day: date) -> str:
     """The snapshot of one site and UTC day."""
     return f"{snapshot_prefix(site)}{day_name(day)}.json"
@@ -73,6 +81,12 @@ def image(level: int, scan_key: str, name: str) -> str:
 def images_prefix(level: int, site: str, day: date) -> str:
     """Where the images of a level, site and day lie."""
     return f"{images_site_prefix(level, site)}{day_name(day)}/"
+
+
+def image_day(image_key: str) -> date | None:
+    """The day that an image's key names; none where it is no image's key."""
+    parts = image_key.split("/")
+    return parsed_day(parts[2]) if len(parts) == 4 else None
 
 
 def images_site_prefix(level: int, site: str) -> str:

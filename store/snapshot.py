@@ -94,7 +94,9 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     """A volume (Level 2) or product (Level 3), rendered or recorded as failed.
 
-    `fingerprint` says of which bytes and by which settings it was made; `missing` tells, in words, what
+    `origin` says whether it was live when it was rendered, `kept` whether it is archive: retention leaves
+    those alone. `fingerprint` says of which bytes and by which settings it was made (empty: to be made again);
+    `missing` tells, in words, what
     a partial volume lacks; `reason` why a scan failed. A failed scan has no layers and is in no list.
     """
 
@@ -107,6 +109,7 @@ class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     source: SourceFile
     fingerprint: str
     published: datetime
+    kept: bool = False
     vcp: int | None = None
     missing: tuple[str, ...] = ()
     reason: str | None = None
@@ -128,11 +131,15 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class DayHead(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a head says of one day: the snapshot's revision, how many scans are listed, and the newest of them."""
+    """What a head says of one day.
+
+    The snapshot's revision, how many scans are listed, how many (listed or failed) retention will let go, and the
+    newest listed ones.
+    """
 
     revision: int
     scans: int
-    live: int
+    expiring: int
     newest: datetime | None = None
     newest_live: datetime | None = None
 

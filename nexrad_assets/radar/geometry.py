@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import tempfile
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ RANGE_BINS = 65_535
 BLOCK_ROWS = 16
 BLOCK_COLUMNS = 64
 """Pixels of a block, the unit that is drawn or left empty."""
+
+LEFT_BEHIND_S = 3600.0
 
 LAYOUT = 4
 """Goes into the file name, so that another layout never reads these files."""
@@ -147,6 +150,9 @@ class GeometryCache:
             ((path.stat(), path) for path in keep.parent.glob("*.geometry")),
             key=lambda file: file[0].st_mtime,
         )
+        for left in keep.parent.glob(".*.part"):  # of a writer that was killed
+            if time.time() - left.stat().st_mtime > LEFT_BEHIND_S:
+                left.unlink(missing_ok=True)
         excess = sum(stat.st_size for stat, _ in files) - self.max_bytes
         for stat, path in files:
             if excess <= 0:
@@ -189,6 +195,8 @@ def _write(path: Path, geometry: Geometry) -> None:
             edges = np.array([geometry.box.west, geometry.box.south, geometry.box.side])
             for part in (edges.view(np.uint16), geometry.azimuth, geometry.ground, geometry.blocks):
                 part.tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -61,13 +61,13 @@ def test_only_a_run_tagged_live_leaves_out_what_is_older_than_the_window(world, 
     world.drop("KPDT", at("03:00"), volume)
     world.drop("KPDT", at("11:50"), volume)
     world.run(range_tags("KPDT", "KPDT"))
-    assert {key: scan.origin for key, scan in world.scans("KPDT").items()} == {
-        "KPDT20260409_115000_V06": "live"
+    assert {key: (scan.origin, scan.kept) for key, scan in world.scans("KPDT").items()} == {
+        "KPDT20260409_115000_V06": ("live", False)
     }
     world.run(range_tags("KPDT", "KPDT", live=False))
-    assert {key: scan.origin for key, scan in world.scans("KPDT").items()} == {
-        "KPDT20260409_030000_V06": "backfill",
-        "KPDT20260409_115000_V06": "backfill",
+    assert {key: (scan.origin, scan.kept) for key, scan in world.scans("KPDT").items()} == {
+        "KPDT20260409_030000_V06": ("backfill", True),
+        "KPDT20260409_115000_V06": ("live", True),
     }
 
 

@@ -66,8 +66,9 @@ def test_eight_writers_of_one_day_lose_nothing(catalog):
 def test_a_revision_outgrows_a_day_that_was_removed_before(catalog):
     put(catalog, scan("2025-04-09T11:00:00"), scan("2025-04-09T11:05:00"))
     before = catalog.snapshot("KPDT", DAY).revision
-    catalog.forget_day("KPDT", DAY)
+    catalog.publish("KPDT", DAY, lambda _scans: {})
     assert "2025-04-09" not in catalog.head("KPDT").days
+    catalog.store.delete([keys.snapshot("KPDT", DAY)])
     later = Catalog(catalog.store, lambda: NOW + timedelta(seconds=10))
     put(later, scan("2025-04-09T11:00:00"))
     assert later.snapshot("KPDT", DAY).revision > before
@@ -113,11 +114,11 @@ class TestPlacing:
         assert kept.layers == good.layers
         assert kept.fingerprint == bad.fingerprint
 
-    def test_archived_stays_archived(self):
-        day = by_key(scan("2025-04-09T11:00:00", origin="backfill"))
-        (kept,) = scans.placed(day, scan("2025-04-09T11:00:00", etag="e2")).values()
-        assert kept.origin == "backfill"
+    def test_kept_stays_kept_and_live_stays_live(self):
+        day = scans.as_archive(by_key(scan("2025-04-09T11:00:00")))
+        (kept,) = scans.placed(day, scan("2025-04-09T11:00:00", origin="backfill", etag="e2")).values()
+        assert (kept.origin, kept.kept) == ("live", True)
 
-    def test_a_day_made_archive_has_nothing_live(self):
+    def test_a_day_made_archive_has_nothing_that_expires(self):
         day = scans.as_archive(by_key(scan("2025-04-09T11:00:00"), scan("2025-04-09T10:00:00")))
-        assert {one.origin for one in day.values()} == {"backfill"}
+        assert {one.kept for one in day.values()} == {True}

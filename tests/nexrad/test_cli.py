@@ -106,6 +106,12 @@ class TestRender:
         assert len(list((tmp_path / "out").glob("*.png"))) == 5
         assert done.stderr == ""
 
+    def test_an_output_that_is_a_file_is_refused_in_a_line(self, tmp_path):
+        (tmp_path / "out").touch()
+        done = nexrad("render", SMALL, "--out", tmp_path / "out")
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+
     def test_no_unfinished_file_stays(self, tmp_path):
         nexrad("render", SMALL, "--out", tmp_path, "--size", 128)
         assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
@@ -180,6 +186,24 @@ class TestBackfill:
             event = instance.get_latest_materialization_event(AssetKey("nexrad_level2_sweeps"))
         assert event.asset_materialization.partition == "2016-06-01|KLBB"
         assert event.asset_materialization.metadata["images"].value == 9
+
+    def test_a_removed_day_is_gone(self, tmp_path):
+        nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
+        done = nexrad("remove", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
+        assert done.stdout == "KLBB 2016-06-01: 1 scans with 9 images removed\n"
+        assert list((tmp_path / "store").rglob("*.png")) == []
+
+    def test_one_day_that_fails_does_not_stop_the_next(self, tmp_path):
+        settings = self.settings(tmp_path)
+        damaged = tmp_path / "store" / "snapshots" / "KLBB" / "20160531.json"
+        damaged.parent.mkdir(parents=True)
+        damaged.write_text("{ damaged")
+        done = nexrad(
+            "backfill", "--site", "KLBB", "--day", "2016-05-31", "--until", "2016-06-01", **settings
+        )
+        assert done.returncode == 1
+        assert "snapshots/KLBB/20160531.json" in done.stderr
+        assert "1 rendered with 9 images" in done.stdout
 
     def test_a_day_without_volumes_is_no_failure(self, tmp_path):
         done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-02", **self.settings(tmp_path))

@@ -4,6 +4,7 @@ Real volumes are given other times by their file's name; what they hold stays wh
 """
 
 import dataclasses
+import os
 import shutil
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +19,7 @@ from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.source import FolderSource, SourceError
 from store import keys, lists
+from store.snapshot import SnapshotError
 from tests.nexrad.snapshots import at
 from tests.samples import LEVEL2, needs_samples
 
@@ -148,6 +150,23 @@ class TestALiveRun:
         local.now += timedelta(minutes=1)
         collected, rendered = local.run(force=True)
         assert (collected.stored, rendered.rendered) == (1, 1)
+
+    def test_force_renders_what_is_known_also_where_raw_volumes_are_kept(self, local_store, tmp_path):
+        bench = Bench(local_store, tmp_path / "source", raw_keep_minutes=60)
+        bench.arrives("2025-04-09T11:50:00")
+        bench.run()
+        bench.now += timedelta(minutes=1)
+        _, rendered = bench.run(force=True)
+        assert rendered.rendered == 1
+
+    def test_a_fault_of_the_program_is_tried_again(self, local, monkeypatch):
+        local.arrives("2025-04-09T11:50:00")
+        with monkeypatch.context() as patched:
+            patched.setattr("nexrad_assets.scans.render.render", lambda *_: 1 / 0)
+            _, rendered = local.run()
+        assert "a fault of this program" in next(iter(rendered.failed.values()))
+        _, rendered = local.run()
+        assert rendered.rendered == 1
 
     def test_raw_volumes_are_not_kept_beyond_rendering(self, local):
         local.arrives("2025-04-09T11:50:00")
@@ -306,13 +325,95 @@ class TestRetention:
     def test_a_backfill_makes_archive_of_what_was_live(self, local):
         local.arrives("2025-04-09T11:50:00")
         local.run()
-        _, rendered = local.run(mode="day")
-        assert rendered.promoted == 1
+        local.run(mode="day")
+        assert [(scan.origin, scan.kept) for scan in local.scans().values()] == [("live", True)]
         local.arrives("2025-04-09T23:50:00")
         local.now = at("2025-04-09T23:55:00")
         local.run()
         local.retain()
         assert len(local.scans()) == 2
+
+    def test_a_backfill_loses_nothing_to_a_retention_that_runs_meanwhile(self, local):
+        local.arrives("2025-04-09T08:01:00")
+        local.now = at("2025-04-09T08:05:00")
+        local.run()
+        local.now = at("2025-04-09T12:00:00")
+        local.arrives("2025-04-09T11:58:00")
+        local.run()
+        collect(local.workshop, [TODAY], "day", log=quiet)
+        local.arrives("2025-04-09T12:05:00")
+        local.now = at("2025-04-09T12:10:00")
+        local.run()
+        local.retain()
+        render(local.workshop, [TODAY], "day", log=quiet)
+        assert len(local.scans()) == 3
+
+    def test_what_a_backfill_fetched_stays_archive_whoever_renders_it(self, local):
+        for hour in (1, 2, 11):
+            local.arrives(f"2025-04-09T{hour:02}:55:00")
+        collect(local.workshop, [TODAY], "day", log=quiet)
+        local.run()
+        local.retain()
+        render(local.workshop, [TODAY], "day", log=quiet)
+        assert {scan.start.hour: scan.kept for scan in local.scans().values()} == {1: True, 2: True, 11: True}
+
+    def test_a_backfill_of_today_just_after_midnight_keeps_the_default_list(self, local):
+        for begun in (
+            "2025-04-08T22:00:00",
+            "2025-04-08T23:50:00",
+            "2025-04-09T00:30:00",
+            "2025-04-09T01:00:00",
+        ):
+            local.arrives(begun)
+            local.now = at(begun) + timedelta(minutes=2)
+            local.run(SiteDay(at(begun).date(), "KTLX"))
+        before = local.listed()
+        assert len(before) == 4
+        local.run(mode="day")
+        assert local.listed() == before
+
+    def test_the_end_of_an_archive_spares_a_silent_radars_last_window(self, local_store, tmp_path):
+        bench = Bench(local_store, tmp_path / "source", archive_keep_days=7)
+        bench.arrives("2025-04-09T11:50:00")
+        bench.run()
+        bench.run(mode="day")
+        bench.now += timedelta(days=9)
+        bench.retain()
+        assert bench.listed() == ["KTLX20250409_115000_V06"]
+
+    def test_failed_live_scans_go_too(self, local):
+        local.arrives("2025-04-08T23:58:00", data=b"rubbish")
+        local.now = at("2025-04-08T23:59:00")
+        local.run(SiteDay(date(2025, 4, 8), "KTLX"))
+        local.arrives("2025-04-09T11:50:00")
+        local.now = NOW
+        local.run()
+        local.retain()
+        assert local.scans(day=date(2025, 4, 8)) == {}
+
+    def test_one_damaged_snapshot_does_not_hold_up_the_other_sites(self, local):
+        local.workshop.store.put(keys.snapshot("KDMX", DAY), b"{ damaged")
+        local.workshop.store.put(keys.head("KDMX"), b"{ damaged")
+        local.arrives("2025-04-09T07:30:00")
+        local.now = at("2025-04-09T07:40:00")
+        local.run()
+        local.arrives("2025-04-09T11:50:00")
+        local.now = NOW
+        bad, good = collect(local.workshop, [SiteDay(DAY, "KDMX"), TODAY], "live", log=quiet)
+        assert "KDMX" in bad.failed["listing"]
+        assert good.stored == 1
+        render(local.workshop, [TODAY], "live", log=quiet)
+        with pytest.raises(SnapshotError, match="KDMX"):
+            upkeep.retain(local.workshop, ["KDMX", "KTLX"], quiet)
+        assert list(local.scans()) == ["KTLX20250409_115000_V06"]
+
+    def test_a_removed_day_leaves_nothing(self, local):
+        local.arrives("2013-05-20T01:00:00")
+        old = SiteDay(date(2013, 5, 20), "KTLX")
+        local.run(old, "day")
+        assert upkeep.remove_day(local.workshop, "KTLX", old.day) == (1, 5)
+        assert list(local.workshop.store.list(keys.images_site_prefix(2, "KTLX"))) == []
+        assert local.workshop.catalog.head("KTLX").days == {}
 
     def test_archived_days_go_only_when_a_setting_says_so(self, local_store, tmp_path):
         bench = Bench(local_store, tmp_path / "source", archive_keep_days=30)
@@ -320,7 +421,11 @@ class TestRetention:
             bench.arrives(f"{day}T01:00:00")
             bench.run(SiteDay(date.fromisoformat(day), "KTLX"), "day")
         assert bench.retain()["KTLX"].days_removed == 1
-        assert bench.workshop.catalog.days("KTLX") == (date(2025, 4, 1),)
+        assert list(bench.workshop.catalog.head("KTLX").days) == ["2025-04-01"]
+        kept = {
+            info.key.split("/")[2] for info in bench.workshop.store.list(keys.images_site_prefix(2, "KTLX"))
+        }
+        assert kept == {"20250401"}
 
     def test_raw_volumes_are_kept_as_long_as_the_setting_says(self, local_store, tmp_path):
         bench = Bench(local_store, tmp_path / "source", raw_keep_minutes=60)
@@ -362,13 +467,45 @@ class TestReconciling:
         assert (young.orphans_removed, old.orphans_removed) == (0, 1)
         assert local.missing() == []
 
-    def test_a_listed_image_that_is_gone_is_named(self, local):
+    def test_a_listed_image_that_is_gone_is_named_and_its_scan_made_again(self, local):
         local.arrives("2025-04-09T11:50:00")
         local.run()
         gone = next(info.key for info in local.workshop.store.list(keys.images_prefix(2, "KTLX", DAY)))
         local.workshop.store.delete([gone])
         (told,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
         assert told.missing == (gone,)
+        assert local.listed() == []
+        local.run()
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+        assert local.missing() == []
+
+    def test_stray_objects_do_not_stop_it(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        for stray in ("snapshots/KTLX/old.json", "plots_level2/KTLX/readme.txt", "plots_level2/KTLX/x/y.png"):
+            local.workshop.store.put(stray, b"stray")
+        (told,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
+        assert told.missing == ()
+
+    def test_the_hourly_one_looks_at_what_changed(self, local):
+        local.arrives("2013-05-20T01:00:00")
+        local.run(SiteDay(date(2013, 5, 20), "KTLX"), "day")
+        gone = next(info.key for info in local.workshop.store.list(keys.images_site_prefix(2, "KTLX")))
+        local.workshop.store.delete([gone])
+        local.now = datetime.now(UTC)
+        (recent,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet, since=local.now + timedelta(hours=1))
+        (changed,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet, since=local.now - timedelta(hours=1))
+        assert (recent.missing, changed.missing) == ((), (gone,))
+
+    def test_what_killed_writers_left_is_removed(self, local):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        root = local.workshop.store.root
+        left = root / "plots_level2" / f".unfinished-{0:032x}"
+        left.write_bytes(b"half")
+        os.utime(left, (1.0e9, 1.0e9))
+        upkeep.reconcile(local.workshop, ["KTLX"], quiet)
+        assert not left.exists()
 
     def test_a_head_that_lags_is_mended(self, local):
         local.arrives("2025-04-09T11:50:00")
