@@ -1,6 +1,6 @@
 """Assets by day and site: raw volumes, rendered sweeps, scan lists.
 
-Each is a thin wrapper: it hands the partitions of its run to the pipeline, and what the pipeline reports to
+Each is a thin wrapper: it hands the partitions of its run to the work, and the reports of the work to
 Dagster. A run may have one partition, or a range of a day's sites.
 """
 
@@ -12,12 +12,14 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from nexrad_assets import checks, metadata, pipeline, upkeep
+from nexrad_assets import checks, metadata, upkeep
+from nexrad_assets.collecting import collect
 from nexrad_assets.partitions import partition_key, site_days
-from nexrad_assets.pipeline import Workshop
+from nexrad_assets.rendering import render
 from nexrad_assets.reports import Collected, Listed, Mode, Rendered, SiteDay
 from nexrad_assets.runs import LIVE, MODE_TAG
 from nexrad_assets.source import SourceError, SourceUnavailable
+from nexrad_assets.workshop import Workshop
 from store.objects import StoreError, StoreUnavailable
 from store.snapshot import SnapshotError
 
@@ -57,7 +59,7 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
         context: dg.AssetExecutionContext, config: VolumesConfig, workshop: dg.ResourceParam[Workshop]
     ) -> None:
         with translated(context.retry_number):
-            reports = pipeline.collect(
+            reports = collect(
                 workshop, _partitions(context), mode_of(context), force=config.force, log=context.log.info
             )
         for report in reports:
@@ -79,7 +81,7 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster takes the bare class alone
         partitions = _partitions(context)
         with translated(context.retry_number):
-            reports = pipeline.render(workshop, partitions, mode_of(context), log=context.log.info)
+            reports = render(workshop, partitions, mode_of(context), log=context.log.info)
             verdicts = checks.evaluated(workshop, context.instance, partitions)
         now, api_url = workshop.clock(), workshop.settings.api_url
         for report in reports:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar
 
+import msgspec
+
 from store import keys
 from store.cas import update
 from store.lists import listed
@@ -83,6 +85,13 @@ class Catalog:
         if update(self.store, key, replaced) is not None:
             self._announce(site, {day: result})
         return result
+
+    def keep_day(self, site: str, day: date) -> int:
+        """Make archive of what a day has; tells how many scans would have expired."""
+        expiring = sum(not scan.kept for scan in self.snapshot(site, day).scans.values())
+        if expiring:
+            self.publish(site, day, _all_kept)
+        return expiring
 
     def mend(self, site: str, since: datetime | None = None) -> bool:
         """Make a site's head and index line agree with its snapshots; tells whether they did not.
@@ -158,6 +167,10 @@ class Catalog:
             return decode(self.store.get(key).data, kind, key)
         except ObjectMissing:
             return None
+
+
+def _all_kept(scans: Scans) -> Scans:
+    return {key: msgspec.structs.replace(scan, kept=True) for key, scan in scans.items()}
 
 
 def day_head(snapshot: Snapshot) -> DayHead:

@@ -17,9 +17,9 @@ import dagster as dg
 
 from nexrad_assets import metadata
 from nexrad_assets.partitions import partition_key
-from nexrad_assets.pipeline import Workshop
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.upkeep import missing_images
+from nexrad_assets.workshop import Workshop
 from store.lists import listed
 
 MOST_NAMED = 20

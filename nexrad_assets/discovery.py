@@ -16,10 +16,10 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from nexrad_assets import live, scans
-from nexrad_assets.pipeline import Workshop
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.scans import Recipe
 from nexrad_assets.source import SourceVolume
+from nexrad_assets.workshop import Workshop
 from store.lists import AHEAD
 
 BLOCK_SITES = 20

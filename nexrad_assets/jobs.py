@@ -6,8 +6,8 @@ import dagster as dg
 from pydantic import Field
 
 from nexrad_assets import metadata, upkeep
-from nexrad_assets.pipeline import Workshop
 from nexrad_assets.runs import MODE_TAG, UPKEEP, prune_routine_runs
+from nexrad_assets.workshop import Workshop
 
 LOOK_BACK = timedelta(hours=3)
 """What the hourly reconciling looks at: the days changed within this."""

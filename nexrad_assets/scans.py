@@ -182,11 +182,6 @@ def placed(scans: dict[str, Scan], scan: Scan) -> dict[str, Scan]:
     return {**kept, scan.key: scan}
 
 
-def as_archive(scans: dict[str, Scan]) -> dict[str, Scan]:
-    """The day's scans, all of them kept."""
-    return {key: msgspec.structs.replace(scan, kept=True) for key, scan in scans.items()}
-
-
 def without_archive(scans: dict[str, Scan]) -> dict[str, Scan]:
     """The day's scans when its archive has served its time: backfilled ones go, live ones are kept no longer."""
     return {

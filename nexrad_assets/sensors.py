@@ -16,9 +16,9 @@ from dagster._core.storage.tags import (
 from nexrad_assets import discovery
 from nexrad_assets.jobs import live_job
 from nexrad_assets.partitions import partition_key
-from nexrad_assets.pipeline import Workshop
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.runs import BLOCK_TAG, LIVE, MODE_TAG, end_lost_runs, live_runs
+from nexrad_assets.workshop import Workshop
 
 INTERVAL_S = 30
 BUDGET_S = 20.0

@@ -10,8 +10,10 @@ from itertools import groupby
 from typing import TypeVar
 
 from nexrad_assets import live, scans
-from nexrad_assets.pipeline import LEVEL, Log, Workshop, read_receipt
+from nexrad_assets.raws import read_receipt
 from nexrad_assets.reports import Listed, Reconciled, Retained, SiteDay
+from nexrad_assets.scans import LEVEL
+from nexrad_assets.workshop import Log, Workshop
 from store import keys, lists
 from store.objects import ObjectInfo, ObjectMissing, Store, StoreError
 from store.posix import PosixStore

@@ -4,10 +4,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nexrad_assets.pipeline import Workshop, collect, render
+from nexrad_assets.collecting import collect
+from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.source import FolderSource
+from nexrad_assets.workshop import Workshop
 from store.location import open_store
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from nexrad_assets import scans
 from nexrad_assets.catalog import Catalog
-from nexrad_assets.pipeline import utc_now
+from nexrad_assets.workshop import utc_now
 from store import keys
 from store.posix import PosixStore
 from tests.samples import LEVEL2, needs_samples

@@ -14,7 +14,6 @@ import pytest
 from nexrad_assets import metadata
 from nexrad_assets.definitions import build_definitions
 from nexrad_assets.partitions import partition_key
-from nexrad_assets.pipeline import Workshop, open_workshop
 from nexrad_assets.radar.coverage import VCP_212
 from nexrad_assets.radar.simulator import simulate_volume
 from nexrad_assets.reports import SiteDay
@@ -22,6 +21,7 @@ from nexrad_assets.runs import LIVE, MODE_TAG
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.simulate import volume_key
 from nexrad_assets.sites import site
+from nexrad_assets.workshop import Workshop, open_workshop
 
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()

@@ -3,6 +3,7 @@
 import threading
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 
 from nexrad_assets import scans
@@ -74,6 +75,13 @@ def test_a_revision_outgrows_a_day_that_was_removed_before(catalog):
     assert later.snapshot("KPDT", DAY).revision > before
 
 
+def test_a_day_that_is_kept_has_nothing_that_expires(catalog):
+    put(catalog, scan("2025-04-09T11:00:00"), scan("2025-04-09T10:00:00"))
+    assert catalog.keep_day("KPDT", DAY) == 2
+    assert {one.kept for one in catalog.snapshot("KPDT", DAY).scans.values()} == {True}
+    assert catalog.keep_day("KPDT", DAY) == 0
+
+
 class _DyingStore:
     """A store whose process dies when it writes a key that begins like this."""
 
@@ -115,10 +123,6 @@ class TestPlacing:
         assert kept.fingerprint == bad.fingerprint
 
     def test_kept_stays_kept_and_live_stays_live(self):
-        day = scans.as_archive(by_key(scan("2025-04-09T11:00:00")))
+        day = by_key(msgspec.structs.replace(scan("2025-04-09T11:00:00"), kept=True))
         (kept,) = scans.placed(day, scan("2025-04-09T11:00:00", origin="backfill", etag="e2")).values()
         assert (kept.origin, kept.kept) == ("live", True)
-
-    def test_a_day_made_archive_has_nothing_that_expires(self):
-        day = scans.as_archive(by_key(scan("2025-04-09T11:00:00"), scan("2025-04-09T10:00:00")))
-        assert {one.kept for one in day.values()} == {True}

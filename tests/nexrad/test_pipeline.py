@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from nexrad_assets import upkeep
-from nexrad_assets.pipeline import Workshop, collect, render
+from nexrad_assets.collecting import collect
 from nexrad_assets.radar.geometry import GeometryCache
+from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.source import FolderSource, SourceError
+from nexrad_assets.workshop import Workshop
 from store import keys, lists
 from store.snapshot import SnapshotError
 from tests.nexrad.snapshots import at

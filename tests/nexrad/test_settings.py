@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from dagster._core.secrets.env_file import get_env_var_dict
 from pydantic import AliasChoices, ValidationError
 from pydantic_settings import BaseSettings
 
@@ -38,8 +39,16 @@ def example_lines() -> list[str]:
     return EXAMPLE.read_text(encoding="ascii").splitlines()
 
 
+SETTING = re.compile(r"#([A-Z][A-Z0-9_]*)=(\S*)")
+"""A line of the example that becomes a setting when its # is taken away."""
+
+
 def example_values() -> dict[str, str]:
-    return dict(line.split("=", 1) for line in example_lines() if re.match(r"[A-Z]", line))
+    return dict(found.groups() for line in example_lines() if (found := SETTING.fullmatch(line)))
+
+
+def example_switched_on() -> str:
+    return "".join(f"{name}={value}\n" for name, value in example_values().items())
 
 
 @pytest.fixture(autouse=True)
@@ -66,22 +75,46 @@ def test_the_example_has_exactly_the_names_that_are_read():
 def test_each_line_of_the_example_has_a_reason_above_it():
     lines = example_lines()
     for number, line in enumerate(lines):
-        if re.match(r"[A-Z]", line):
+        if SETTING.fullmatch(line):
             assert lines[number - 1].startswith("# "), line
-    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*=\S*|#.*|", line) for line in lines)
+    assert all(SETTING.fullmatch(line) or re.fullmatch("(# .+)?", line) for line in lines)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_example_changes_no_default(module, tmp_path):
+def test_the_values_of_the_example_are_the_defaults(module, tmp_path):
     loaded = vars(importlib.import_module(module))
     kinds = [kind for name, kind in loaded.items() if name.endswith("Settings") and kind is not BaseSettings]
-    (tmp_path / ".env").write_text(EXAMPLE.read_text())
+    (tmp_path / ".env").write_text(example_switched_on())
     for kind in kinds:
         if issubclass(kind, BaseSettings):
             example = kind().model_dump()
             bare = kind(_env_file=None).model_dump()
             assert {**example, "sites": ()} == {**bare, "sites": ()}
             assert example["sites"] == ("KPDT",)
+
+
+@pytest.mark.parametrize(
+    ("old", "value", "name", "expected"),
+    [
+        ("PROJECT_S3_BUCKET", "radar-images", "store", "s3://radar-images"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:8333", "store_endpoint", "http://127.0.0.1:8333"),
+        ("RADAR_SITE_L2", "KRTX", "primary_site", "KRTX"),
+        ("RADAR_SITE_L2", "KRTX", "sites", ("KRTX",)),
+        ("RADAR_SITE_L3", "KRTX", "sites", ("KPDT", "KRTX")),
+        ("PROCESSING_WINDOW_MINUTES", "200", "list_minutes", 200),
+        ("CLEANUP_WINDOW_MINUTES", "500", "keep_minutes", 500),
+    ],
+)
+@pytest.mark.parametrize("loader", ["settings", "dagster"])
+def test_a_copy_of_the_example_leaves_the_old_names_of_the_environment_alone(
+    monkeypatch, tmp_path, loader, old, value, name, expected
+):
+    (tmp_path / ".env").write_bytes(EXAMPLE.read_bytes())
+    monkeypatch.setenv(old, value)
+    if loader == "dagster":  # its commands put the file over the environment, empty lines too
+        for variable, given in get_env_var_dict(str(tmp_path)).items():
+            monkeypatch.setenv(variable, given)
+    assert getattr(NexradSettings(), name) == expected
 
 
 def test_without_anything_set_it_follows_the_default_site_from_the_public_bucket(read):
@@ -132,7 +165,27 @@ def test_the_old_names_of_sites_name_the_sites(read):
 
 
 def test_our_sites_win_over_the_old_names(read):
-    assert read(RADAR_SITE_L2="KRTX", RADAR_SITE_L3="KPDT", NEXRAD_SITES="KLOT").sites == ("KLOT",)
+    settings = read(RADAR_SITE_L2="KLOT", RADAR_SITE_L3="KPDT", NEXRAD_SITES="KRTX,KLOT")
+    assert (settings.sites, settings.primary_site) == (("KRTX", "KLOT"), "KLOT")
+
+
+@pytest.mark.parametrize("variable", ["NEXRAD_PRIMARY_SITE", "RADAR_SITE_L2"])
+def test_a_primary_site_that_is_not_followed_is_refused(read, variable):
+    with pytest.raises(ValidationError) as fault:
+        read(**{variable: "KRTX", "NEXRAD_SITES": "KLOT,KTLX"})
+    assert all(name in str(fault.value) for name in (variable, "KRTX", "NEXRAD_SITES", "KLOT,KTLX"))
+
+
+def test_a_primary_site_named_by_three_letters_is_one_of_the_sites(read):
+    assert read(NEXRAD_PRIMARY_SITE="lot", NEXRAD_SITES="ktlx,klot").primary_site == "KLOT"
+
+
+def test_all_cores_count_where_the_system_does_not_tell_which_may_be_used(read, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert read().jobs == 3
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert read().jobs == 1
 
 
 def test_sites_are_read_as_people_write_them(read):
@@ -167,6 +220,7 @@ def test_the_first_named_site_is_the_primary_one_for_pipeline_and_api_alike(read
         ("NEXRAD_ARCHIVE_KEEP_DAYS", "0", "greater than or equal to 1"),
         ("NEXRAD_RAW_KEEP_MINUTES", "-1", "greater than or equal to 0"),
         ("NEXRAD_IMAGE_SIZE", "20000", "less than or equal to 8192"),
+        ("NEXRAD_IMAGE_SIZE", "901", "multiple of 2"),
         ("NEXRAD_PRODUCTS", "reflectivity,rain", "rain is no product"),
         ("NEXRAD_PRODUCTS", ",", "nothing is no product"),
         ("NEXRAD_COLOURS", "rainbows", "'rainbows' is no colour table"),

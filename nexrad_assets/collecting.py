@@ -1,0 +1,167 @@
+"""Fetching: which volumes of a day are wanted and not rendered yet, and getting them into the store.
+
+Any number of partitions at once, one report each. A file that cannot be fetched is recorded, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+
+from nexrad_assets import live, scans
+from nexrad_assets.raws import Receipt, put_receipt, raw_key, read_receipt
+from nexrad_assets.reports import Collected, Mode, SiteDay
+from nexrad_assets.scans import Recipe
+from nexrad_assets.source import SourceError, SourceVolume, fetch_all
+from nexrad_assets.workshop import Log, Workshop
+from store import keys
+from store.objects import ObjectMissing
+from store.snapshot import Scan, SnapshotError, SourceFile
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a listing and a snapshot leave to fetch."""
+
+    partition: SiteDay
+    mode: Mode
+    selection: live.Selection
+    listed: int
+    to_fetch: tuple[SourceVolume, ...]
+    fetched: int = 0
+    bytes_fetched: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def report(self, known: int) -> Collected:
+        return Collected(
+            partition=self.partition,
+            mode=self.mode,
+            listed=self.listed,
+            wanted=len(self.selection.wanted),
+            known=known,
+            stored=self.fetched,
+            failed=self.failed,
+            quarantined=tuple(volume.name.file_name for volume in self.selection.quarantined),
+            bytes_fetched=self.bytes_fetched,
+            seconds=round(self.seconds, 3),
+        )
+
+
+def collect(
+    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, *, log: Log, force: bool = False
+) -> tuple[Collected, ...]:
+    """Fetch the raw volumes that are not rendered yet from these very bytes by these settings.
+
+    Raises `SourceError` only where no partition could be listed; a single one that could not is
+    reported as failed.
+    """
+    if mode == "day":
+        for partition in partitions:  # before anything of the day expires while the rest is fetched
+            workshop.catalog.keep_day(partition.site, partition.day)
+    plans, unlisted = _plan_all(workshop, partitions, mode, force, log)
+    if unlisted and not plans:
+        raise next(iter(unlisted.values()))
+    _fetch(workshop, plans, log, force)
+    failed = {
+        partition: Collected(partition, mode, failed={"listing": str(fault)})
+        for partition, fault in unlisted.items()
+    }
+    done = {
+        partition: plan.report(known=len(plan.selection.wanted) - len(plan.to_fetch))
+        for partition, plan in plans.items()
+    }
+    return tuple(done.get(partition) or failed[partition] for partition in partitions)
+
+
+def _plan_all(
+    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, force: bool, log: Log
+) -> tuple[dict[SiteDay, _Plan], dict[SiteDay, SourceError | SnapshotError]]:
+    plans: dict[SiteDay, _Plan] = {}
+    unlisted: dict[SiteDay, SourceError | SnapshotError] = {}
+
+    def one(partition: SiteDay) -> None:
+        try:
+            plan = plans[partition] = _plan(workshop, partition, mode, force)
+            log(
+                f"{partition.site} {partition.day}: {plan.listed} volumes listed, {len(plan.to_fetch)} to fetch"
+            )
+        except (SourceError, SnapshotError) as fault:
+            unlisted[partition] = fault
+            log(f"{partition.site} {partition.day}: not listed: {fault}")
+
+    with ThreadPoolExecutor(workshop.settings.downloads) as pool:
+        list(pool.map(one, partitions))
+    return plans, unlisted
+
+
+def _plan(workshop: Workshop, partition: SiteDay, mode: Mode, force: bool) -> _Plan:
+    began = time.monotonic()
+    volumes = workshop.source.list_day(partition.site, partition.day)
+    catalog = workshop.catalog
+    selection = live.select(
+        volumes,
+        mode,
+        now=workshop.clock(),
+        newest_live=catalog.head(partition.site).newest_live,
+        window=timedelta(minutes=workshop.settings.list_minutes),
+    )
+    known = scans.by_source(catalog.snapshot(partition.site, partition.day))
+    wanted = tuple(v for v in selection.wanted if force or not _is_known(v, known, workshop.recipe))
+    return _Plan(partition, mode, selection, len(volumes), wanted, seconds=time.monotonic() - began)
+
+
+def _is_known(volume: SourceVolume, known: Mapping[str, Scan], recipe: Recipe) -> bool:
+    scan = known.get(volume.key)
+    return scan is not None and scan.fingerprint == recipe.fingerprint(volume.etag, volume.size)
+
+
+def _fetch(workshop: Workshop, plans: Mapping[SiteDay, _Plan], log: Log, force: bool) -> None:
+    """Fetch what all plans want, through one bounded pool."""
+    began = time.monotonic()
+    wanted: dict[SourceVolume, _Plan] = {}
+    for plan in plans.values():
+        for volume in plan.to_fetch:
+            if not force and _is_fetched(workshop, plan, volume):
+                plan.fetched += 1
+            else:
+                wanted[volume] = plan
+    settings = workshop.settings
+    for got in fetch_all(
+        workshop.source, wanted, concurrency=settings.downloads, size_limit_bytes=settings.max_volume_bytes
+    ):
+        plan, name = wanted[got.volume], got.volume.name.file_name
+        if got.data is None:
+            plan.failed[name] = str(got.error)
+            log(f"{name}: not fetched: {got.error}")
+            continue
+        _keep_raw(workshop, plan, got.volume, got.data)
+        plan.fetched += 1
+        plan.bytes_fetched += len(got.data)
+        log(f"{name}: fetched {len(got.data):,} bytes")
+        plan.seconds = time.monotonic() - began
+
+
+def _is_fetched(workshop: Workshop, plan: _Plan, volume: SourceVolume) -> bool:
+    key = raw_key(plan.partition, volume.name.file_name)
+    try:
+        receipt = read_receipt(workshop.store, keys.raw_receipt(key))
+        if receipt.source.etag != volume.etag or workshop.store.head(key).size != volume.size:
+            return False
+    except ObjectMissing:
+        return False
+    if plan.mode == "day" and not receipt.kept:
+        put_receipt(workshop.store, key, msgspec.structs.replace(receipt, kept=True))
+    return True
+
+
+def _keep_raw(workshop: Workshop, plan: _Plan, volume: SourceVolume, data: bytes) -> None:
+    key = raw_key(plan.partition, volume.name.file_name)
+    source = SourceFile(volume.key, volume.etag, volume.size, volume.modified)
+    workshop.store.put(key, data)
+    put_receipt(workshop.store, key, Receipt(source, workshop.clock(), kept=plan.mode == "day"))
