@@ -1,7 +1,9 @@
 """`make demo` and `make run`: Dagster and the API together on this machine, until Ctrl-C.
 
 The demo needs no network: two simulated radars whose storms of the last hour are written first and go on in real
-time. `run` reads the public buckets. Both keep everything below one folder and listen on 127.0.0.1 alone.
+time; it follows its own store, source and sites whatever else is set, and does not read `.env`. `run` reads the
+public bucket, or what `.env` and the environment name, the environment first. Both keep what no setting puts
+elsewhere below one folder, Dagster's own things always, and listen on 127.0.0.1 (the API on API_HOST, if set).
 """
 
 from __future__ import annotations
@@ -17,20 +19,31 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from api.settings import ApiSettings
 from nexrad_assets.radar.coverage import VCP_212
+from nexrad_assets.settings import NexradSettings
 from nexrad_assets.simulate import play, write_volumes
 from nexrad_assets.sites import site
 
 PROJECT = Path(__file__).parents[1]
 DEMO_SITES = ("KPDT", "KTLX")
 DEMO_SEED = 1
-DEMO_HOUR = timedelta(minutes=60)
+DEMO_MINUTES = 60
+FOLDER_NAMES = ("STORE", "NEXRAD_SOURCE", "NEXRAD_GEOMETRY_CACHE")
+"""Settings that may name a folder, in `.env` relative to the project."""
+
+MANY_SITES = 8
+Settings = TypeVar("Settings", ApiSettings, NexradSettings)
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 20.0
 
@@ -42,6 +55,7 @@ class Place:
     home: Path
     ui_port: int
     api_port: int
+    api_host: str = "127.0.0.1"
 
     @property
     def dagster_home(self) -> Path:
@@ -55,50 +69,82 @@ class Place:
 
     @property
     def api(self) -> str:
-        """The address of the API."""
-        return f"http://127.0.0.1:{self.api_port}"
+        """The address at which this machine reaches the API."""
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.api_host, self.api_host)  # noqa: S104
+        return f"http://{f'[{reached}]' if ':' in reached else reached}:{self.api_port}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start everything; gives the exit status when all has ended."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _demo(options) if options.mode == "demo" else _run(options)
+    except KeyboardInterrupt:
+        return 0
+    except ValidationError as fault:
+        raise SystemExit(str(fault)) from fault
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     parser.add_argument("mode", choices=("demo", "run"))
     parser.add_argument("--home", type=Path, help="the folder of everything (default .demo or .run)")
     parser.add_argument("--ui-port", type=int, default=3000)
-    parser.add_argument("--api-port", type=int, default=int(os.environ.get("API_PORT", "4000")))
-    options = parser.parse_args(arguments)
-    home = (options.home or PROJECT / f".{options.mode}").resolve()
-    place = Place(home, options.ui_port, options.api_port)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return _demo(place) if options.mode == "demo" else _serve(place, {}, _what_to_see_live(place))
-    except KeyboardInterrupt:
-        return 0
+    parser.add_argument("--api-port", type=int, help="(default API_PORT, else 4000)")
+    parser.add_argument(
+        "--minutes",
+        type=int,
+        default=DEMO_MINUTES,
+        help="how much of the past the demo's radars have seen (default %(default)s)",
+    )
+    return parser.parse_args(arguments)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _demo(place: Place) -> int:
-    source = place.home / "source"
+def _run(options: argparse.Namespace) -> int:
+    own = {**variables_set(dotenv_values(PROJECT / ".env")), **variables_set(os.environ)}
+    place = _place(options, own)
+    environment = run_environment(place, own)
+    return _serve(place, environment, _what_to_see_live(place, _read(NexradSettings, environment)))
+
+
+def _demo(options: argparse.Namespace) -> int:
+    own = variables_set(os.environ)
+    place = _place(options, own)
+    with _storms(place.home / "source", timedelta(minutes=options.minutes)):
+        return _serve(place, demo_environment(place, own), _what_to_see_in_the_demo(place, options.minutes))
+
+
+def _place(options: argparse.Namespace, own: Mapping[str, str]) -> Place:
+    home = (options.home or PROJECT / f".{options.mode}").resolve()
+    listens = _read(ApiSettings, own)
+    api_port = listens.port if options.api_port is None else options.api_port
+    return Place(home, options.ui_port, api_port, listens.host)
+
+
+def _read(kind: type[Settings], variables: Mapping[str, Any]) -> Settings:
+    """Settings as a process with these variables reads them."""
+    return kind(**{"_env_file": None, **variables})
+
+
+@contextmanager
+def _storms(source: Path, past: timedelta) -> Iterator[None]:
+    """Simulated radars that have seen this much of the past, and go on while the block lasts."""
     sites = [site(name) for name in DEMO_SITES]
     now = datetime.now(UTC)
-    print(f"Preparing an hour of storms for {' and '.join(DEMO_SITES)} in {source} ...", flush=True)
+    minutes = int(past.total_seconds() // 60)
+    print(f"Preparing {minutes} minutes of storms for {' and '.join(DEMO_SITES)} in {source} ...", flush=True)
     ended = now - timedelta(seconds=VCP_212.duration_s)  # what a radar would still be scanning is for `play`
-    write_volumes(
-        source, sites, now - DEMO_HOUR, ended, DEMO_SEED, progress=_progress, jobs=os.cpu_count() or 1
-    )
+    write_volumes(source, sites, now - past, ended, DEMO_SEED, progress=_progress, jobs=os.cpu_count() or 1)
     stop = threading.Event()
     player = threading.Thread(target=play, args=(source, sites, DEMO_SEED, stop), daemon=True, name="storms")
     player.start()
-    settings = {
-        "NEXRAD_SOURCE": str(source),
-        "NEXRAD_SITES": ",".join(DEMO_SITES),
-        "NEXRAD_PRIMARY_SITE": DEMO_SITES[0],
-    }
     try:
-        return _serve(place, settings, _what_to_see_in_the_demo(place))
+        yield
     finally:
         stop.set()
         player.join(STOP_TIMEOUT_S)
@@ -112,16 +158,14 @@ def _progress(done: int, total: int) -> None:
         print(f"  {done}/{total} volumes", flush=True)
 
 
-def _serve(place: Place, settings: Mapping[str, str], what_to_see: str) -> int:
-    environment = _environment(place, settings)
+def _serve(place: Place, environment: Mapping[str, str], what_to_see: str) -> int:
     place.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", place.dagster_home / "dagster.yaml")
     print("Starting Dagster and the API ...", flush=True)
-    servers = {
-        "dagster": _start(_dagster_command(place), environment, place.home / "dagster.log"),
-        "api": _start(_api_command(place), environment, place.home / "api.log"),
-    }
+    servers: dict[str, subprocess.Popen[bytes]] = {}
     try:
+        for name, command in (("dagster", _dagster_command(place)), ("api", _api_command(place))):
+            servers[name] = _start(command, environment, place.dagster_home, place.home / f"{name}.log")
         _wait_for(servers, {f"{place.ui}/server_info": "dagster", f"{place.api}/livez": "api"}, place.home)
         print(what_to_see, flush=True)
         return _watch(servers, place)
@@ -129,41 +173,73 @@ def _serve(place: Place, settings: Mapping[str, str], what_to_see: str) -> int:
         _stop(servers)
 
 
-def _environment(place: Place, settings: Mapping[str, str]) -> dict[str, str]:
-    ours = {
-        "DAGSTER_HOME": str(place.dagster_home),
+def variables_set(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Those that have a value: an empty variable is as good as none."""
+    return {name: value for name, value in variables.items() if value}
+
+
+def run_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
+    """What the servers of `run` are given: what a person has set (`own`), and our defaults beside it."""
+    defaults = _settings(place)
+    if "PROJECT_S3_BUCKET" in own:
+        del defaults["STORE"]
+    folders = {name: _from_the_project(own[name]) for name in FOLDER_NAMES if name in own}
+    return {**defaults, **own, **folders, **_surroundings(place, own)}
+
+
+def demo_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
+    """What the servers of the demo are given: its own store, source and sites, whatever a person has set."""
+    demo = {
+        "NEXRAD_SOURCE": str(place.home / "source"),
+        "NEXRAD_SITES": ",".join(DEMO_SITES),
+        "NEXRAD_PRIMARY_SITE": DEMO_SITES[0],
+    }
+    return {**own, **_settings(place), **demo, **_surroundings(place, own)}
+
+
+def _settings(place: Place) -> dict[str, str]:
+    return {
         "STORE": str(place.home / "store"),
         "NEXRAD_GEOMETRY_CACHE": str(place.home / "geometry"),
         "NEXRAD_LIVE": "1",
         "NEXRAD_API_URL": place.api,
-        "API_PORT": str(place.api_port),
+    }
+
+
+def _surroundings(place: Place, own: Mapping[str, str]) -> dict[str, str]:
+    """What a server needs to run from another folder, beside the settings."""
+    beside = str(Path(sys.executable).parent)
+    return {
+        "DAGSTER_HOME": str(place.dagster_home),
+        "PATH": os.pathsep.join((beside, own.get("PATH", os.defpath))),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), own.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",
     }
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    # What the demo sets holds; for `make run` the person's own environment may name another store or site.
-    return (
-        {**ours, **os.environ, "PATH": path}
-        if not settings
-        else {**os.environ, **ours, **settings, "PATH": path}
-    )
+
+
+def _from_the_project(location: str) -> str:
+    return location if "://" in location else str(PROJECT / location)
 
 
 def _dagster_command(place: Place) -> list[str]:
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    return [dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(place.ui_port)]
+    dagster, workspace = Path(sys.executable).with_name("dagster"), PROJECT / "workspace.yaml"
+    return [str(dagster), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(place.ui_port)]
 
 
 def _api_command(place: Place) -> list[str]:
-    host = os.environ.get("API_HOST", "127.0.0.1")
-    return [sys.executable, "-m", "uvicorn", "api.app:app", "--host", host, "--port", str(place.api_port)]
+    listen = ["--host", place.api_host, "--port", str(place.api_port)]
+    return [sys.executable, "-m", "uvicorn", "api.app:app", *listen]
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path
+) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C reaches this process alone, which then ends the servers in order.
+    # A folder without `.env`: Dagster's commands let that file go before the environment, empty lines too.
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
-            cwd=PROJECT,
+            cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -219,6 +295,8 @@ def _get(address: str) -> bytes | None:
 
 
 def _stop(servers: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a server behind
     print("\nStopping ...", flush=True)
     for server in servers.values():
         _signal(server, signal.SIGINT)
@@ -235,23 +313,24 @@ def _signal(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(server.pid, number)
 
 
-def _what_to_see_in_the_demo(place: Place) -> str:
+def _what_to_see_in_the_demo(place: Place, minutes: int) -> str:
     return f"""
   Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensor under Automation
   API       {place.api}    try /list-all/, /list-all/?site={DEMO_SITES[1]}, /docs
 
-  The live sensor fetches and renders what the simulated radars sent in the last hour; the first scans are
-  listed within a minute or so, then a new one every few minutes. Ctrl-C ends all of it.
+  The live sensor fetches and renders what the simulated radars sent in the last {minutes} minutes; the first
+  scans are listed within a minute or so, then a new one every few minutes. Ctrl-C ends all of it.
 """
 
 
-def _what_to_see_live(place: Place) -> str:
+def _what_to_see_live(place: Place, settings: NexradSettings) -> str:
+    few = len(settings.sites) <= MANY_SITES
+    sites = ", ".join(settings.sites) if few else f"{len(settings.sites)} sites"
     return f"""
   Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensor under Automation
   API       {place.api}    try /list-all/ and /docs
 
-  Volumes of {os.environ.get("NEXRAD_SITES") or os.environ.get("RADAR_SITE_L2") or "KPDT"} come from \
-{os.environ.get("NEXRAD_SOURCE", "s3://unidata-nexrad-level2")}. Ctrl-C ends all of it.
+  Volumes of {sites} come from {settings.source}. Ctrl-C ends all of it.
 """
 
 

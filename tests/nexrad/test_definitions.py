@@ -123,29 +123,6 @@ def test_fetching_and_rendering_have_a_pool_each():
     assert pools["nexrad_level2_sweeps"] == RENDER_POOL
 
 
-@pytest.mark.s3
-def test_what_runs_print_goes_to_a_bucket_with_the_shipped_setting(tmp_path, s3_server, monkeypatch):
-    bucket = s3_server.new_bucket()
-    for name, value in {
-        **s3_server.environment,
-        "DAGSTER_LOGS_BUCKET": bucket,
-        "DAGSTER_LOGS_PREFIX": "dagster-logs",
-        "DAGSTER_LOGS_ENDPOINT": s3_server.endpoint,
-        "DAGSTER_LOGS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    shipped = [(PROJECT / "deploy" / name).read_text() for name in ("dagster.yaml", "dagster-s3-logs.yaml")]
-    (tmp_path / "dagster.yaml").write_text("\n".join(shipped))
-    with DagsterInstance.from_config(str(tmp_path)) as instance:
-        result = talkative.execute_in_process(instance=instance)
-        assert result.success
-        found = s3_server.client().list_objects_v2(Bucket=bucket, Prefix="dagster-logs/")["Contents"]
-        bodies = [
-            s3_server.client().get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found
-        ]
-        assert any(b"heard in the bucket" in body for body in bodies)
-
-
 @dg.op
 def talk() -> None:
     print("heard in the bucket")
