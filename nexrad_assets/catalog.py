@@ -24,6 +24,7 @@ from store.snapshot import (
     Scan,
     SiteHead,
     Snapshot,
+    SnapshotError,
     decode,
     encode,
     next_revision,
@@ -96,8 +97,12 @@ class Catalog:
     def mend(self, site: str, since: datetime | None = None) -> bool:
         """Make a site's head and index line agree with its snapshots; tells whether they did not.
 
-        With `since`, only the snapshots changed after it are read.
+        With `since`, only the snapshots changed after it are read. A head or index that cannot be read is made
+        anew; a snapshot is the truth, and never is.
         """
+        index_dropped = self._drop_unreadable(keys.HEAD_INDEX, HeadIndex)
+        if self._drop_unreadable(keys.head(site), Head) or index_dropped:
+            since = None
         before = self.head(site)
         stored = {day.isoformat() for day in self.days(site)}
         changes: dict[date, Snapshot | None] = {
@@ -161,6 +166,14 @@ class Catalog:
             return encode(HeadIndex(dict(sorted({**index.sites, head.site: line}.items()))))
 
         update(self.store, keys.HEAD_INDEX, replaced)
+
+    def _drop_unreadable(self, key: str, kind: type[T]) -> bool:
+        try:
+            self._read(key, kind)
+        except SnapshotError:
+            self.store.delete([key])
+            return True
+        return False
 
     def _read(self, key: str, kind: type[T]) -> T | None:
         try:

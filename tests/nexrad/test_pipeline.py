@@ -481,6 +481,18 @@ class TestReconciling:
         assert local.listed() == ["KTLX20250409_115000_V06"]
         assert local.missing() == []
 
+    @pytest.mark.parametrize("key", [keys.head("KTLX"), keys.HEAD_INDEX])
+    def test_a_damaged_head_or_index_is_made_anew(self, local, key):
+        local.arrives("2025-04-09T11:50:00")
+        local.run()
+        local.workshop.store.put(key, b"{ damaged")
+        (told,) = upkeep.reconcile(
+            local.workshop, ["KTLX"], quiet, since=datetime.now(UTC) + timedelta(hours=1)
+        )
+        assert told.head_mended
+        assert local.listed() == ["KTLX20250409_115000_V06"]
+        assert "KTLX" in local.workshop.catalog.index().sites
+
     def test_stray_objects_do_not_stop_it(self, local):
         local.arrives("2025-04-09T11:50:00")
         local.run()
