@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from nexrad_assets.assets import level2_assets
-from nexrad_assets.jobs import live_job, prune_runs_job, reconcile_job, retention_job
+from nexrad_assets.jobs import check_bucket_job, live_job, prune_runs_job, reconcile_job, retention_job
 from nexrad_assets.partitions import days_and_sites
 from nexrad_assets.resources import WorkshopResource
 from nexrad_assets.schedules import upkeep_schedules
@@ -29,7 +29,7 @@ def build_definitions(
     partitions = days_and_sites(settings.sites, settings.start_date(today), today)
     return dg.Definitions(
         assets=level2_assets(partitions),
-        jobs=[live_job, retention_job, reconcile_job, prune_runs_job],
+        jobs=[live_job, retention_job, reconcile_job, prune_runs_job, check_bucket_job],
         sensors=[live_sensor(settings.live)],
         schedules=upkeep_schedules(settings.live),
         resources={"workshop": WorkshopResource(), **(resources or {})},

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from nexrad_assets import metadata, upkeep
+from nexrad_assets import bucket_check, metadata, upkeep
 from nexrad_assets.runs import MODE_TAG, UPKEEP, prune_routine_runs
 from nexrad_assets.workshop import Workshop
+from store.s3 import S3Store
 
 LOOK_BACK = timedelta(hours=3)
 """What the hourly reconciling looks at: the days changed within this."""
@@ -74,6 +75,32 @@ def forget_routine_runs(context: dg.OpExecutionContext) -> None:
     pruned = prune_routine_runs(context.instance, datetime.now(UTC) - KEEP_ROUTINE_RUNS)
     context.log.info(f"{pruned} finished routine runs forgotten")
     context.add_output_metadata({"runs": pruned})
+
+
+@dg.op
+def try_bucket(context: dg.OpExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
+    """Try the store's conditional writes, and look at the settings of its bucket if it is one."""
+    store = workshop.store
+    ignored = bucket_check.ignored_conditions(store)
+    advice: tuple[str, ...] = ()
+    if isinstance(store, S3Store):
+        from dagster_aws.s3 import S3Resource  # noqa: PLC0415 - brings boto3, which no other run needs
+
+        endpoint = workshop.settings.store_endpoint
+        advice = bucket_check.advice(S3Resource(endpoint_url=endpoint).get_client(), store.bucket)
+    for words in advice:
+        context.log.warning(words)
+    context.add_output_metadata({"ignored_conditions": list(ignored), "advice": list(advice)})
+    if ignored:
+        raise dg.Failure(
+            f"The store ignores {'; '.join(ignored)}: updates would be lost", allow_retries=False
+        )
+
+
+@dg.job(name="nexrad_check_bucket", description="Tells whether the store's bucket is fit for it.")
+def check_bucket_job() -> None:
+    """One look at the store; by hand, when it is set up."""
+    try_bucket()
 
 
 @dg.job(name="nexrad_retention", description="Lets go what the settings keep no longer.", tags=UPKEEP_TAGS)
