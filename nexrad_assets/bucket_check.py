@@ -48,7 +48,7 @@ def _is_refused(attempt: Callable[[], object], refusal: type[Exception]) -> bool
     return False
 
 
-def advice(client: Any, bucket: str) -> tuple[str, ...]:
+def advice(client: Any, bucket: str) -> tuple[str, ...]:  # noqa: ANN401
     """What of a bucket's settings differs from what is advised, in words.
 
     `client` is boto3's of S3, which makes its methods at run time and so has no type to name.
