@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -28,12 +28,12 @@ Reader = Callable[[Path], object]
 BASELINE = "bzip2 alone"
 
 
-def main() -> None:
-    """Measure the files of the command line and print one table each."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the files of a command line and print one table each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     os.environ.setdefault("PYART_QUIET", "1")
     warnings.simplefilter("ignore")
     readers = installed_readers()
