@@ -25,10 +25,11 @@ from nexrad_assets.sites import site
 from store.lists import window
 from tests.integration.daemon import Deployment
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(420)]
 
 SMALL = replace(VCP_212, cuts=VCP_212.cuts[:4])
-START_S = 75.0
+START_S = 150.0
+"""A daemon, its code servers and runs start from cold on a machine that may be busy."""
 SITES = ("KPDT", "KTLX")
 OLD_DAY = date(2013, 5, 20)
 
