@@ -161,6 +161,7 @@ def _progress(done: int, total: int) -> None:
 def _serve(place: Place, environment: Mapping[str, str], what_to_see: str) -> int:
     place.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", place.dagster_home / "dagster.yaml")
+    _make_instance(environment, place)
     print("Starting Dagster and the API ...", flush=True)
     servers: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -171,6 +172,20 @@ def _serve(place: Place, environment: Mapping[str, str], what_to_see: str) -> in
         return _watch(servers, place)
     finally:
         _stop(servers)
+
+
+def _make_instance(environment: Mapping[str, str], place: Place) -> None:
+    """Make Dagster's databases before its processes do.
+
+    The daemon and the code servers start together; on a new home two of them may make the same SQLite
+    database at the same moment, and it is of no use afterwards.
+    """
+    command = [_dagster(), "instance", "info"]
+    done = subprocess.run(
+        command, env=dict(environment), cwd=place.dagster_home, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"Dagster's instance in {place.dagster_home} cannot be made:\n{done.stderr[-2000:]}")
 
 
 def variables_set(variables: Mapping[str, str | None]) -> dict[str, str]:
@@ -222,8 +237,12 @@ def _from_the_project(location: str) -> str:
 
 
 def _dagster_command(place: Place) -> list[str]:
-    dagster, workspace = Path(sys.executable).with_name("dagster"), PROJECT / "workspace.yaml"
-    return [str(dagster), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(place.ui_port)]
+    workspace = PROJECT / "workspace.yaml"
+    return [_dagster(), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(place.ui_port)]
+
+
+def _dagster() -> str:
+    return str(Path(sys.executable).with_name("dagster"))
 
 
 def _api_command(place: Place) -> list[str]:

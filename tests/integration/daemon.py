@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +44,8 @@ class Deployment:
         for folder in (self.source, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", self.dagster_home / "dagster.yaml")
+        with self.instance():
+            pass  # makes the databases: daemon and code servers, starting together, may spoil them
         self.store = self.store or PosixStore(self.home / "store")
 
     @property
@@ -137,6 +139,11 @@ class Deployment:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.part")
         partial.write_bytes(data)
+        if datetime.now(UTC) - start > timedelta(hours=1):
+            settled = (
+                time.time() - 60.0
+            )  # an old volume has been there for a while; a young one must settle first
+            os.utime(partial, (settled, settled))
         partial.rename(path)
         return path.name
 
