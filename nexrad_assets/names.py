@@ -37,7 +37,7 @@ class VolumeName:
     @property
     def scan_key(self) -> str | None:
         """`KPDT20250409_123456_V06`, however the file is packed; None until the version is known."""
-        return None if self.version is None else f"{self.site}{self.time:%Y%m%d_%H%M%S}_{self.version}"
+        return None if self.version is None else scan_key(self.site, self.time, self.version)
 
     def with_version(self, version: str) -> VolumeName:
         """The same file with the version that its header tells (`V01`).
@@ -47,6 +47,11 @@ class VolumeName:
         if _VERSION.fullmatch(version) is None:
             raise ValueError(f"{self.file_name}: {version!r} is not a version like 'V06'")
         return self if self.version is not None else replace(self, version=version)
+
+
+def scan_key(site: str, time: datetime, version: str) -> str:
+    """The key of a volume's scan, as every name, list and image spells it: `KPDT20250409_123456_V06`."""
+    return f"{site}{time:%Y%m%d_%H%M%S}_{version}"
 
 
 def parse_volume_name(file_name: str) -> VolumeName | None:

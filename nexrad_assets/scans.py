@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from nexrad_assets import names
 from nexrad_assets.names import parse_volume_name
 from nexrad_assets.radar import archive2, colours, render
 from nexrad_assets.radar.geometry import GeometryCache
@@ -108,8 +109,8 @@ def scan_key(file_name: str, volume: Volume) -> str:
     """The key of a volume's scan: its file's name, and the header's version where the name has none."""
     name = parse_volume_name(file_name)
     if name is None:
-        return f"{volume.site}{volume.start:%Y%m%d_%H%M%S}_{volume.version}"
-    return name.scan_key or f"{name.site}{name.time:%Y%m%d_%H%M%S}_{volume.version}"
+        return names.scan_key(volume.site, volume.start, volume.version)
+    return names.scan_key(name.site, name.time, name.version or volume.version)
 
 
 def _layer(key: str, pictures: Sequence[render.Picture]) -> Layer:
@@ -233,7 +234,7 @@ def _failed(file_name: str, told: Provenance, fingerprint: str, reason: str) -> 
     if name is None:
         raise ValueError(f"{file_name!r} does not name a volume")
     return Scan(
-        key=name.scan_key or f"{name.site}{name.time:%Y%m%d_%H%M%S}_V01",
+        key=names.scan_key(name.site, name.time, name.version or "V01"),
         level=LEVEL,
         start=name.time,
         end=name.time,
