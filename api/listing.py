@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from api.replies import Body
+from nexrad_assets.radar.level3.products import MENUS
 from store import lists
 from store.snapshot import Image, Scan
 
@@ -50,7 +51,7 @@ class Listing:
     @cached_property
     def options(self) -> Body | None:
         """The product-code options, none where there are no scans."""
-        return Body.json(lists.options(self.scans.values())) if self.scans else None
+        return Body.json(lists.options(self.scans.values(), MENUS)) if self.scans else None
 
     def product_list(self, level: int, product: str) -> Body:
         """The list of one product at one level; `{}` where no scan has it."""

@@ -87,6 +87,8 @@ class SweepMetadata(Document):
     site: str
     scan: str
     product: str
+    code: str | None = Field(description="the product code (Level 3)")
+    label: str | None = Field(description="what a person calls the product of this code")
     commanded_elevation_degrees: float
     valid_time: datetime
     sweep_end: datetime
@@ -96,12 +98,17 @@ class SweepMetadata(Document):
     status: Literal["whole", "partial"]
     missing: list[str]
     unit: str
-    scale: float = Field(description="value = index * scale + offset")
+    scale: float = Field(description="value = index * scale + offset, unless `values` has it")
     offset: float
     first_value_index: int = Field(description="lower palette indices mean what `codes` says")
-    codes: dict[str, str]
-    colour_table: str
-    value_range: tuple[float, float]
+    codes: dict[str, str] = Field(description="palette indices that are no amounts: flags, classes")
+    values: list[float | None] | None = Field(description="the value of each index, where steps are uneven")
+    code_colours: dict[str, str] = Field(description="colours of flags and classes that are seen")
+    colour_table: str | None = Field(description="the table of amounts, none where there are classes alone")
+    value_range: tuple[float, float] = Field(description="what the colour table spans")
+    colour_rungs: list[float] | None = Field(
+        description="values between which its colours are spread evenly, where not over the whole range"
+    )
     canvas_range_km: int
     sweep_range_km: float
     pixels: int

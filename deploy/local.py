@@ -39,7 +39,7 @@ PROJECT = Path(__file__).parents[1]
 DEMO_SITES = ("KPDT", "KTLX")
 DEMO_SEED = 1
 DEMO_MINUTES = 60
-FOLDER_NAMES = ("STORE", "NEXRAD_SOURCE", "NEXRAD_GEOMETRY_CACHE")
+FOLDER_NAMES = ("STORE", "NEXRAD_SOURCE", "NEXRAD_LEVEL3_SOURCE", "NEXRAD_GEOMETRY_CACHE")
 """Settings that may name a folder, in `.env` relative to the project."""
 
 MANY_SITES = 8
@@ -56,6 +56,16 @@ class Place:
     ui_port: int
     api_port: int
     api_host: str = "127.0.0.1"
+
+    @property
+    def volumes(self) -> Path:
+        """Where the demo's radars put their volumes."""
+        return self.home / "source"
+
+    @property
+    def products(self) -> Path:
+        """Where the demo's radars put their Level 3 products."""
+        return self.home / "source-level3"
 
     @property
     def dagster_home(self) -> Path:
@@ -115,7 +125,7 @@ def _run(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     own = variables_set(os.environ)
     place = _place(options, own)
-    with _storms(place.home / "source", timedelta(minutes=options.minutes)):
+    with _storms(place, timedelta(minutes=options.minutes)):
         return _serve(place, demo_environment(place, own), _what_to_see_in_the_demo(place, options.minutes))
 
 
@@ -132,16 +142,34 @@ def _read(kind: type[Settings], variables: Mapping[str, Any]) -> Settings:
 
 
 @contextmanager
-def _storms(source: Path, past: timedelta) -> Iterator[None]:
+def _storms(place: Place, past: timedelta) -> Iterator[None]:
     """Simulated radars that have seen this much of the past, and go on while the block lasts."""
     sites = [site(name) for name in DEMO_SITES]
     now = datetime.now(UTC)
     minutes = int(past.total_seconds() // 60)
-    print(f"Preparing {minutes} minutes of storms for {' and '.join(DEMO_SITES)} in {source} ...", flush=True)
+    print(
+        f"Preparing {minutes} minutes of storms for {' and '.join(DEMO_SITES)} in {place.home} ...",
+        flush=True,
+    )
     ended = now - timedelta(seconds=VCP_212.duration_s)  # what a radar would still be scanning is for `play`
-    write_volumes(source, sites, now - past, ended, DEMO_SEED, progress=_progress, jobs=os.cpu_count() or 1)
+    write_volumes(
+        place.volumes,
+        sites,
+        now - past,
+        ended,
+        DEMO_SEED,
+        progress=_progress,
+        jobs=os.cpu_count() or 1,
+        products_out=place.products,
+    )
     stop = threading.Event()
-    player = threading.Thread(target=play, args=(source, sites, DEMO_SEED, stop), daemon=True, name="storms")
+    player = threading.Thread(
+        target=play,
+        args=(place.volumes, sites, DEMO_SEED, stop),
+        kwargs={"products_out": place.products},
+        daemon=True,
+        name="storms",
+    )
     player.start()
     try:
         yield
@@ -205,7 +233,8 @@ def run_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
 def demo_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
     """What the servers of the demo are given: its own store, source and sites, whatever a person has set."""
     demo = {
-        "NEXRAD_SOURCE": str(place.home / "source"),
+        "NEXRAD_SOURCE": str(place.volumes),
+        "NEXRAD_LEVEL3_SOURCE": str(place.products),
         "NEXRAD_SITES": ",".join(DEMO_SITES),
         "NEXRAD_PRIMARY_SITE": DEMO_SITES[0],
     }
@@ -334,11 +363,11 @@ def _signal(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 def _what_to_see_in_the_demo(place: Place, minutes: int) -> str:
     return f"""
-  Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensor under Automation
-  API       {place.api}    try /list-all/, /list-all/?site={DEMO_SITES[1]}, /docs
+  Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensors under Automation
+  API       {place.api}    try /list-all/, /code/, /list-all/?site={DEMO_SITES[1]}, /docs
 
-  The live sensor fetches and renders what the simulated radars sent in the last {minutes} minutes; the first
-  scans are listed within a minute or so, then a new one every few minutes. Ctrl-C ends all of it.
+  The live sensors fetch and render what the simulated radars sent in the last {minutes} minutes, volumes and Level 3
+  products; the first scans are listed within a minute or so, then new ones every few minutes. Ctrl-C ends all of it.
 """
 
 
@@ -346,10 +375,11 @@ def _what_to_see_live(place: Place, settings: NexradSettings) -> str:
     few = len(settings.sites) <= MANY_SITES
     sites = ", ".join(settings.sites) if few else f"{len(settings.sites)} sites"
     return f"""
-  Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensor under Automation
-  API       {place.api}    try /list-all/ and /docs
+  Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensors under Automation
+  API       {place.api}    try /list-all/, /code/ and /docs
 
-  Volumes of {sites} come from {settings.source}. Ctrl-C ends all of it.
+  Volumes of {sites} come from {settings.source}, products from {settings.level3_source}.
+  Ctrl-C ends all of it.
 """
 
 

@@ -1,4 +1,4 @@
-"""Assets by day and site: raw volumes, rendered sweeps, scan lists.
+"""Assets by day and site: of each level the raw files and what is rendered of them, and the scan lists.
 
 Each is a thin wrapper: it hands the partitions of its run to the work, and the reports of the work to
 Dagster. A run may have one partition, or a range of a day's sites.
@@ -28,73 +28,100 @@ warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=dg.Bet
 
 FETCH_POOL = "nexrad_fetch"
 RENDER_POOL = "nexrad_render"
-GROUP = "nexrad_level2"
 
 RETRIES = 3
 FIRST_WAIT_S = 5.0
+
+ONE_RUN_A_PARTITION = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 HOPELESS = (SourceError, StoreError, SnapshotError, ValueError)
 """Faults that the same run would meet again."""
 
 
-class VolumesConfig(dg.Config):
+DESCRIPTIONS = {
+    2: (
+        "Raw Level 2 volumes, fetched whole where they are not rendered yet.",
+        "Every tilt as a georeferenced palette PNG, and the snapshot that lists them.",
+    ),
+    3: (
+        "Raw Level 3 files of the followed products, fetched where they are not rendered yet.",
+        "Every product as a georeferenced palette PNG or as GeoJSON, and the snapshot that lists them.",
+    ),
+}
+"""What Dagster says of a level's raw files, and of what is made of them."""
+
+
+class FetchConfig(dg.Config):
     """How to fetch."""
 
     force: bool = Field(default=False, description="Fetch and render again what is there already.")
 
 
-def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """The Level 2 assets over these days and sites."""
-    one_run_a_partition = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+def level_assets(level: int, partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The assets of one level over these days and sites: its files, and what is rendered of them."""
+    of_files, of_rendered = DESCRIPTIONS[level]
 
     @dg.asset(
-        key=metadata.VOLUMES,
+        key=metadata.RAW[level],
         partitions_def=partitions,
-        backfill_policy=one_run_a_partition,
+        backfill_policy=ONE_RUN_A_PARTITION,
         pool=FETCH_POOL,
-        group_name=GROUP,
-        description="Raw Level 2 volumes, fetched whole where they are not rendered yet.",
+        group_name=f"nexrad_level{level}",
+        description=of_files,
     )
-    def nexrad_level2_volumes(
-        context: dg.AssetExecutionContext, config: VolumesConfig, workshop: dg.ResourceParam[Workshop]
+    def files(
+        context: dg.AssetExecutionContext, config: FetchConfig, workshop: dg.ResourceParam[Workshop]
     ) -> None:
         with translated(context.retry_number):
             reports = collect(
-                workshop, _partitions(context), mode_of(context), force=config.force, log=context.log.info
+                workshop,
+                workshop.levels[level],
+                _partitions(context),
+                mode_of(context),
+                force=config.force,
+                log=context.log.info,
             )
         for report in reports:
             _tell(context, report, metadata.of_collected(report))
         context.log.info(_fetched_in_all(reports))
 
     @dg.asset(
-        key=metadata.SWEEPS,
-        deps=[metadata.VOLUMES],
+        key=metadata.RENDERED[level],
+        deps=[metadata.RAW[level]],
         partitions_def=partitions,
-        backfill_policy=one_run_a_partition,
+        backfill_policy=ONE_RUN_A_PARTITION,
         pool=RENDER_POOL,
-        check_specs=checks.sweep_checks(),
-        group_name=GROUP,
-        description="Every tilt as a georeferenced palette PNG, and the snapshot that lists them.",
+        check_specs=checks.rendered_checks(level),
+        group_name=f"nexrad_level{level}",
+        description=of_rendered,
     )
-    def nexrad_level2_sweeps(
+    def rendered(
         context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster takes the bare class alone
         partitions = _partitions(context)
         with translated(context.retry_number):
-            reports = render(workshop, partitions, mode_of(context), log=context.log.info)
-            verdicts = checks.evaluated(workshop, context.instance, partitions)
+            reports = render(
+                workshop, workshop.levels[level], partitions, mode_of(context), log=context.log.info
+            )
+            verdicts = checks.evaluated(workshop, level, context.instance, partitions)
         now, api_url = workshop.clock(), workshop.settings.api_url
         for report in reports:
             _tell(context, report, metadata.of_rendered(report, workshop.store, now, api_url))
         context.log.info(_rendered_in_all(reports))
         return dg.MaterializeResult(check_results=verdicts)
 
+    return [files, rendered]
+
+
+def scan_list_asset(partitions: dg.MultiPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset of the copies of lists, which follow what is rendered of any level."""
+
     @dg.asset(
         key=metadata.SCAN_LIST,
-        deps=[metadata.SWEEPS],
+        deps=list(metadata.RENDERED.values()),
         partitions_def=partitions,
-        backfill_policy=one_run_a_partition,
-        group_name=GROUP,
+        backfill_policy=ONE_RUN_A_PARTITION,
+        group_name="nexrad_lists",
         description="Copies of each site's scan lists and options, for people who read the store.",
     )
     def nexrad_scan_list(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> None:
@@ -103,7 +130,7 @@ def level2_assets(partitions: dg.MultiPartitionsDefinition) -> list[dg.AssetsDef
         for report in reports:
             _tell(context, report, metadata.of_listed(report, workshop.clock()))
 
-    return [nexrad_level2_volumes, nexrad_level2_sweeps, nexrad_scan_list]
+    return nexrad_scan_list
 
 
 def mode_of(context: dg.AssetExecutionContext) -> Mode:
@@ -138,7 +165,7 @@ def _tell(
 
 def _fetched_in_all(reports: Sequence[Collected]) -> str:
     return (
-        f"{len(reports)} partitions: {sum(r.listed for r in reports)} volumes listed, "
+        f"{len(reports)} partitions: {sum(r.listed for r in reports)} files listed, "
         f"{sum(r.wanted for r in reports)} wanted, {sum(r.known for r in reports)} known, "
         f"{sum(r.stored for r in reports)} stored ({sum(r.bytes_fetched for r in reports):,} bytes), "
         f"{sum(len(r.failed) for r in reports)} failed"
@@ -148,6 +175,7 @@ def _fetched_in_all(reports: Sequence[Collected]) -> str:
 def _rendered_in_all(reports: Sequence[Rendered]) -> str:
     return (
         f"{len(reports)} partitions: {sum(r.rendered for r in reports)} of "
-        f"{sum(r.waiting for r in reports)} volumes rendered to {sum(r.images for r in reports)} images "
+        f"{sum(r.waiting for r in reports)} files rendered to {sum(r.images for r in reports)} images "
+        f"and {sum(r.documents for r in reports)} documents "
         f"({sum(r.bytes_written for r in reports):,} bytes), {sum(len(r.failed) for r in reports)} failed"
     )

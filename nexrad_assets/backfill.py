@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from nexrad_assets.collecting import collect
+from nexrad_assets.levels import Level
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import Collected, Listed, Rendered, SiteDay
 from nexrad_assets.settings import NexradSettings
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 
-def backfill(site_id: str, days: Sequence[date], *, force: bool = False) -> int:
-    """Fetch, render and publish days of a site; gives the exit status, 1 if anything failed.
+def backfill(site_id: str, days: Sequence[date], level: int = 2, *, force: bool = False) -> int:
+    """Fetch, render and publish a level's days of a site; gives the exit status, 1 if anything failed.
 
     With `DAGSTER_HOME` set, each day that is a partition is reported to that instance as materialized.
     """
@@ -36,7 +37,7 @@ def backfill(site_id: str, days: Sequence[date], *, force: bool = False) -> int:
     failures = 0
     for partition in partitions:
         try:
-            failures += _backfill_day(workshop, partition, force)
+            failures += _backfill_day(workshop, workshop.levels[level], partition, force)
         except (SourceError, StoreError, SnapshotError) as fault:
             failures += _failed(f"{partition.site} {partition.day}: {fault}")
     return 1 if failures else 0
@@ -46,10 +47,10 @@ def remove(site_id: str, day: date) -> int:
     """Remove a day of a site from the store; gives the exit status."""
     try:
         settings = NexradSettings()
-        scans, images = remove_day(open_workshop(settings), site(site_id).id, day)
+        scans, objects = remove_day(open_workshop(settings), site(site_id).id, day)
     except (UnknownSite, SourceError, StoreError, SnapshotError, ValueError) as fault:
         return _failed(str(fault))
-    print(f"{site_id} {day}: {scans} scans with {images} images removed")
+    print(f"{site_id} {day}: {scans} scans with {objects} objects removed")
     return 0
 
 
@@ -58,33 +59,39 @@ def _failed(message: str) -> int:
     return 1
 
 
-def _backfill_day(workshop: Workshop, partition: SiteDay, force: bool) -> int:
-    (collected,) = collect(workshop, [partition], "day", log=print, force=force)
-    (rendered,) = render(workshop, [partition], "day", log=print)
+def _backfill_day(workshop: Workshop, level: Level, partition: SiteDay, force: bool) -> int:
+    (collected,) = collect(workshop, level, [partition], "day", log=print, force=force)
+    (rendered,) = render(workshop, level, [partition], "day", log=print)
     (listed,) = write_lists(workshop, [partition], log=print)
     print(
-        f"{partition.site} {partition.day}: {collected.listed} volumes listed, {collected.known} known, "
-        f"{rendered.rendered} rendered with {rendered.images} images ({rendered.bytes_written:,} bytes)"
+        f"{partition.site} {partition.day}: {collected.listed} {level.files} listed, {collected.known} known, "
+        f"{rendered.rendered} rendered with {rendered.images} images and {rendered.documents} documents "
+        f"({rendered.bytes_written:,} bytes)"
     )
     for name, reason in {**collected.failed, **rendered.failed}.items():
         print(f"FAILED {reason if name in reason else f'{name}: {reason}'}")
     if os.environ.get("DAGSTER_HOME"):
-        _report(workshop, collected, rendered, listed)
+        _report(workshop, level.number, collected, rendered, listed)
     return len(collected.failed) + len(rendered.failed)
 
 
-def _report(workshop: Workshop, collected: Collected, rendered: Rendered, listed: Listed) -> None:
+def _report(workshop: Workshop, level: int, collected: Collected, rendered: Rendered, listed: Listed) -> None:
     from dagster import DagsterInstance  # noqa: PLC0415 - two CPU seconds that a backfill without Dagster saves
 
     try:
         with DagsterInstance.get() as instance:
-            report_materialized(instance, workshop, collected, rendered, listed)
+            report_materialized(instance, workshop, level, collected, rendered, listed)
     except Exception as fault:  # noqa: BLE001 - the day is stored, whatever Dagster's own database says
         _failed(f"the day is stored, but Dagster could not be told: {type(fault).__name__}: {fault}")
 
 
 def report_materialized(
-    instance: DagsterInstance, workshop: Workshop, collected: Collected, rendered: Rendered, listed: Listed
+    instance: DagsterInstance,
+    workshop: Workshop,
+    level: int,
+    collected: Collected,
+    rendered: Rendered,
+    listed: Listed,
 ) -> bool:
     """Tell a Dagster instance, without a run, what became of a day; tells whether the day is a partition."""
     import dagster as dg  # noqa: PLC0415
@@ -97,8 +104,8 @@ def report_materialized(
     if not days_and_sites(settings.sites, settings.start_date(now.date()), now.date()).has_partition_key(key):
         return False
     told = {
-        metadata.VOLUMES: metadata.of_collected(collected),
-        metadata.SWEEPS: metadata.of_rendered(rendered, workshop.store, now, settings.api_url),
+        metadata.RAW[level]: metadata.of_collected(collected),
+        metadata.RENDERED[level]: metadata.of_rendered(rendered, workshop.store, now, settings.api_url),
         metadata.SCAN_LIST: metadata.of_listed(listed, now),
     }
     for asset, words in told.items():

@@ -6,21 +6,23 @@ kill in between leaves the later ones behind, never ahead; the next change or `m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from store import keys
 from store.cas import update
-from store.lists import listed
+from store.lists import LEVELS, listed
 from store.objects import ObjectMissing, Store
 from store.snapshot import (
     DayHead,
     Head,
     HeadIndex,
+    LevelHead,
     Scan,
     SiteHead,
     Snapshot,
@@ -67,7 +69,7 @@ class Catalog:
     def publish(self, site: str, day: date, change: Callable[[Scans], Scans]) -> Snapshot:
         """Change the scans of a day. `change` may be called again if another writer came first.
 
-        The images of every scan must be stored before. Returns the snapshot as it is afterwards;
+        The objects of every scan must be stored before. Returns the snapshot as it is afterwards;
         nothing is written where `change` changes nothing.
         """
         result = Snapshot(site, day, 0)
@@ -87,11 +89,12 @@ class Catalog:
             self._announce(site, {day: result})
         return result
 
-    def keep_day(self, site: str, day: date) -> int:
-        """Make archive of what a day has; tells how many scans would have expired."""
-        expiring = sum(not scan.kept for scan in self.snapshot(site, day).scans.values())
+    def keep_day(self, site: str, day: date, level: int) -> int:
+        """Make archive of what a day has of a level; tells how many scans would have expired."""
+        scans = self.snapshot(site, day).scans.values()
+        expiring = sum(scan.level == level and not scan.kept for scan in scans)
         if expiring:
-            self.publish(site, day, _all_kept)
+            self.publish(site, day, partial(_all_kept, level=level))
         return expiring
 
     def mend(self, site: str, since: datetime | None = None) -> bool:
@@ -152,8 +155,6 @@ class Catalog:
             site=head.site,
             revision=next_revision(head.revision, self.clock()),
             days=dict(sorted(days.items())),
-            newest=max((d.newest for d in days.values() if d.newest), default=None),
-            newest_live=max((d.newest_live for d in days.values() if d.newest_live), default=None),
         )
 
     def _update_index(self, head: Head) -> None:
@@ -182,18 +183,25 @@ class Catalog:
             return None
 
 
-def _all_kept(scans: Scans) -> Scans:
-    return {key: msgspec.structs.replace(scan, kept=True) for key, scan in scans.items()}
+def _all_kept(scans: Scans, level: int) -> Scans:
+    return {
+        key: msgspec.structs.replace(scan, kept=True) if scan.level == level else scan
+        for key, scan in scans.items()
+    }
 
 
 def day_head(snapshot: Snapshot) -> DayHead:
     """What a head says of a snapshot."""
-    scans = tuple(listed(snapshot.scans.values()))
-    live = [scan.start for scan in scans if scan.origin == "live"]
-    return DayHead(
-        revision=snapshot.revision,
-        scans=len(scans),
-        expiring=sum(not scan.kept for scan in snapshot.scans.values()),
-        newest=max((scan.start for scan in scans), default=None),
+    by_level = ((n, [scan for scan in snapshot.scans.values() if scan.level == n]) for n in LEVELS)
+    return DayHead(snapshot.revision, {level: _level_head(scans) for level, scans in by_level if scans})
+
+
+def _level_head(scans: Sequence[Scan]) -> LevelHead:
+    shown = tuple(listed(scans))
+    live = [scan.start for scan in shown if scan.origin == "live"]
+    return LevelHead(
+        scans=len(shown),
+        expiring=sum(not scan.kept for scan in scans),
+        newest=max((scan.start for scan in shown), default=None),
         newest_live=max(live, default=None),
     )

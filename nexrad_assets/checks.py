@@ -18,49 +18,54 @@ import dagster as dg
 from nexrad_assets import metadata
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.upkeep import missing_images
+from nexrad_assets.upkeep import missing_objects
 from nexrad_assets.workshop import Workshop
 from store.lists import listed
 
 MOST_NAMED = 20
 
 
-READABLE = "a_volume_was_readable"
-IMAGES = "every_listed_image_exists"
+READABLE = "a_file_was_readable"
+OBJECTS = "everything_listed_exists"
 
 
-def sweep_checks() -> list[dg.AssetCheckSpec]:
-    """The checks of the rendered sweeps."""
+def rendered_checks(level: int) -> list[dg.AssetCheckSpec]:
+    """The checks of what is rendered of a level."""
     return [
         dg.AssetCheckSpec(
             READABLE,
-            asset=metadata.SWEEPS,
+            asset=metadata.RENDERED[level],
             blocking=True,
-            description="Where volumes were listed, at least one could be read.",
+            description="Where files were listed, at least one could be read.",
         ),
         dg.AssetCheckSpec(
-            IMAGES, asset=metadata.SWEEPS, description="Every image that a snapshot lists is in the store."
+            OBJECTS,
+            asset=metadata.RENDERED[level],
+            description="Every image and document that a snapshot lists is in the store.",
         ),
     ]
 
 
 def evaluated(
-    workshop: Workshop, instance: dg.DagsterInstance, partitions: Iterable[SiteDay]
+    workshop: Workshop, level: int, instance: dg.DagsterInstance, partitions: Iterable[SiteDay]
 ) -> list[dg.AssetCheckResult]:
     """The verdicts on the partitions of a run."""
     partitions = tuple(partitions)
-    outcomes = {one: is_readable(workshop, one, _outcome(instance, one)) for one in partitions}
-    return [readable_verdict(outcomes), images_verdict(missing_of(workshop, partitions))]
+    outcomes = {one: is_readable(workshop, level, one, _outcome(instance, level, one)) for one in partitions}
+    return [readable_verdict(outcomes), objects_verdict(missing_of(workshop, partitions))]
 
 
-def is_readable(workshop: Workshop, partition: SiteDay, fetched: Mapping[str, int]) -> bool | None:
-    """Whether a volume of the day can be shown; None where there is none to read.
+def is_readable(
+    workshop: Workshop, level: int, partition: SiteDay, fetched: Mapping[str, int]
+) -> bool | None:
+    """Whether a scan of the day can be shown; None where there is none to read.
 
     `fetched` are the counts of the newest fetching: a day of which nothing could be fetched has nothing in
     its snapshot, and is no more readable than one of broken files.
     """
-    scans = workshop.catalog.snapshot(partition.site, partition.day).scans
-    if any(listed(scans.values())):
+    all_scans = workshop.catalog.snapshot(partition.site, partition.day).scans.values()
+    scans = [scan for scan in all_scans if scan.level == level]
+    if any(listed(scans)):
         return True
     wanted, failed = fetched.get(metadata.WANTED, 0), fetched.get(metadata.FAILED, 0)
     return False if scans or (wanted > 0 and failed >= wanted) else None
@@ -77,38 +82,38 @@ def readable_verdict(outcomes: Mapping[SiteDay, bool | None]) -> dg.AssetCheckRe
         check_name=READABLE,
         passed=not unreadable,
         severity=dg.AssetCheckSeverity.WARN if some else dg.AssetCheckSeverity.ERROR,
-        description=f"No volume was readable of {_names(unreadable)}" if unreadable else None,
+        description=f"No file was readable of {_names(unreadable)}" if unreadable else None,
         metadata={"partitions": len(outcomes), "unreadable": [partition_key(p) for p in unreadable]},
     )
 
 
 def missing_of(workshop: Workshop, partitions: Iterable[SiteDay]) -> dict[SiteDay, tuple[str, ...]]:
-    """The listed images of each partition that are not stored."""
+    """The listed objects of each partition that are not stored."""
 
     def one(partition: SiteDay) -> tuple[SiteDay, tuple[str, ...]]:
         snapshot = workshop.catalog.snapshot(partition.site, partition.day)
-        return partition, missing_images(workshop.store, snapshot)
+        return partition, missing_objects(workshop.store, snapshot)
 
     with ThreadPoolExecutor(workshop.settings.downloads) as pool:
         return dict(pool.map(one, partitions))
 
 
-def images_verdict(missing: Mapping[SiteDay, tuple[str, ...]]) -> dg.AssetCheckResult:
-    """Passed where no image is missing; the first missing ones are named."""
-    lacking = {partition: images for partition, images in missing.items() if images}
-    gone = [image for images in lacking.values() for image in images]
+def objects_verdict(missing: Mapping[SiteDay, tuple[str, ...]]) -> dg.AssetCheckResult:
+    """Passed where nothing is missing; the first missing objects are named."""
+    lacking = {partition: objects for partition, objects in missing.items() if objects}
+    gone = [key for objects in lacking.values() for key in objects]
     return dg.AssetCheckResult(
-        check_name=IMAGES,
+        check_name=OBJECTS,
         passed=not gone,
-        description=f"{len(gone)} listed images are missing of {_names(lacking)}" if gone else None,
+        description=f"{len(gone)} listed objects are missing of {_names(lacking)}" if gone else None,
         metadata={"partitions": len(missing), "missing": len(gone), "first_missing": gone[:MOST_NAMED]},
     )
 
 
-def _outcome(instance: dg.DagsterInstance, partition: SiteDay) -> dict[str, int]:
+def _outcome(instance: dg.DagsterInstance, level: int, partition: SiteDay) -> dict[str, int]:
     """The counts that the newest fetching of a partition reported; empty where there was none."""
     newest = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=metadata.VOLUMES, asset_partitions=[partition_key(partition)]),
+        dg.AssetRecordsFilter(asset_key=metadata.RAW[level], asset_partitions=[partition_key(partition)]),
         limit=1,
     )
     event = newest.records[0].asset_materialization if newest.records else None

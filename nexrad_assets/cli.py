@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nexrad", description="NEXRAD volumes to georeferenced images.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_render(commands.add_parser("render", help="render files to PNG and JSON"))
+    _add_render(commands.add_parser("render", help="render files to PNG and JSON, or to GeoJSON"))
     _add_simulate(commands.add_parser("simulate", help="write simulated volumes, laid out as the bucket is"))
     _add_sites(commands.add_parser("sites", help="list the radar sites"))
     _add_backfill(commands.add_parser("backfill", help="fetch and render whole days of a site"))
@@ -36,9 +36,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_render(parser: argparse.ArgumentParser) -> None:
     from nexrad_assets.radar.products import PRODUCTS  # noqa: PLC0415
 
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Level 2 volumes")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="Level 2 volumes, Level 3 products"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the images go")
-    parser.add_argument("--product", choices=sorted(PRODUCTS), default="reflectivity")
+    parser.add_argument("--product", choices=sorted(PRODUCTS), default="reflectivity", help="of volumes")
     parser.add_argument("--size", type=_even_size, default=2700, help="pixels a side (even; default 2700)")
     parser.add_argument("--jobs", type=_positive, default=None, metavar="N", help="sweeps rendered at once")
     parser.set_defaults(command=_render)
@@ -60,10 +62,15 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=_moment, help="UTC time of the first volume (default: an hour ago)")
     parser.add_argument("--minutes", type=_positive, default=60, help="how long (default 60)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (default 1)")
+    parser.add_argument(
+        "--products", type=Path, metavar="DIR", help="also write the volumes' Level 3 products here"
+    )
+    parser.add_argument("--clear-air", action="store_true", help="no rain: pattern 35 in place of 212")
     parser.set_defaults(command=_simulate)
 
 
 def _simulate(options: argparse.Namespace) -> int:
+    from nexrad_assets.radar.coverage import VCP_35, VCP_212  # noqa: PLC0415
     from nexrad_assets.simulate import write_volumes  # noqa: PLC0415
     from nexrad_assets.sites import UnknownSite, site  # noqa: PLC0415
 
@@ -73,8 +80,18 @@ def _simulate(options: argparse.Namespace) -> int:
         return _fail(str(fault))
     length = timedelta(minutes=options.minutes)
     start = options.start or datetime.now(UTC) - length
-    written = write_volumes(options.out, sites, start, start + length, options.seed, progress=_progress)
-    print(f"{len(written)} volumes of {len(sites)} sites in {options.out}")
+    written = write_volumes(
+        options.out,
+        sites,
+        start,
+        start + length,
+        options.seed,
+        pattern=VCP_35 if options.clear_air else VCP_212,
+        progress=_progress,
+        products_out=options.products,
+    )
+    products = f", their products in {options.products}" if options.products else ""
+    print(f"{len(written)} volumes of {len(sites)} sites in {options.out}{products}")
     return 0
 
 
@@ -103,6 +120,9 @@ def _add_backfill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--site", required=True, help="four-letter site id")
     parser.add_argument("--day", type=_day, required=True, help="UTC day, YYYY-MM-DD")
     parser.add_argument("--until", type=_day, help="last day of a range (default: the one day)")
+    parser.add_argument(
+        "--level", type=int, choices=(2, 3), default=2, help="2: volumes, 3: products (default 2)"
+    )
     parser.add_argument("--force", action="store_true", help="fetch and render again what is there already")
     parser.set_defaults(command=_backfill)
 
@@ -114,7 +134,7 @@ def _backfill(options: argparse.Namespace) -> int:
     days = [options.day + timedelta(days=n) for n in range((until - options.day).days + 1)]
     if not days:
         return _fail("--until is before --day")
-    return backfill(options.site, days, force=options.force)
+    return backfill(options.site, days, options.level, force=options.force)
 
 
 def _add_remove(parser: argparse.ArgumentParser) -> None:

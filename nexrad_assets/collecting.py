@@ -1,4 +1,4 @@
-"""Fetching: which volumes of a day are wanted and not rendered yet, and getting them into the store.
+"""Fetching: which files of a day are wanted and not rendered yet, and getting them into the store.
 
 Any number of partitions at once, one report each. A file that cannot be fetched is recorded, and the rest goes on.
 """
@@ -14,10 +14,11 @@ from datetime import timedelta
 import msgspec
 
 from nexrad_assets import live, scans
+from nexrad_assets.levels import Level
 from nexrad_assets.raws import Receipt, put_receipt, raw_key, read_receipt
 from nexrad_assets.reports import Collected, Mode, SiteDay
 from nexrad_assets.scans import Recipe
-from nexrad_assets.source import SourceError, SourceVolume, fetch_all
+from nexrad_assets.source import RemoteFile, SourceError, fetch_all
 from nexrad_assets.workshop import Log, Workshop
 from store import keys
 from store.objects import ObjectMissing
@@ -32,7 +33,7 @@ class _Plan:
     mode: Mode
     selection: live.Selection
     listed: int
-    to_fetch: tuple[SourceVolume, ...]
+    to_fetch: tuple[RemoteFile, ...]
     fetched: int = 0
     bytes_fetched: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -47,27 +48,33 @@ class _Plan:
             known=known,
             stored=self.fetched,
             failed=self.failed,
-            quarantined=tuple(volume.name.file_name for volume in self.selection.quarantined),
+            quarantined=tuple(file.name.file_name for file in self.selection.quarantined),
             bytes_fetched=self.bytes_fetched,
             seconds=round(self.seconds, 3),
         )
 
 
 def collect(
-    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, *, log: Log, force: bool = False
+    workshop: Workshop,
+    level: Level,
+    partitions: Sequence[SiteDay],
+    mode: Mode,
+    *,
+    log: Log,
+    force: bool = False,
 ) -> tuple[Collected, ...]:
-    """Fetch the raw volumes that are not rendered yet from these very bytes by these settings.
+    """Fetch the raw files of a level that are not rendered yet from these very bytes by these settings.
 
     Raises `SourceError` only where no partition could be listed; a single one that could not is
     reported as failed.
     """
     if mode == "day":
         for partition in partitions:  # before anything of the day expires while the rest is fetched
-            workshop.catalog.keep_day(partition.site, partition.day)
-    plans, unlisted = _plan_all(workshop, partitions, mode, force, log)
+            workshop.catalog.keep_day(partition.site, partition.day, level.number)
+    plans, unlisted = _plan_all(workshop, level, partitions, mode, force, log)
     if unlisted and not plans:
         raise next(iter(unlisted.values()))
-    _fetch(workshop, plans, log, force)
+    _fetch(workshop, level, plans, log, force)
     failed = {
         partition: Collected(partition, mode, failed={"listing": str(fault)})
         for partition, fault in unlisted.items()
@@ -80,16 +87,17 @@ def collect(
 
 
 def _plan_all(
-    workshop: Workshop, partitions: Sequence[SiteDay], mode: Mode, force: bool, log: Log
+    workshop: Workshop, level: Level, partitions: Sequence[SiteDay], mode: Mode, force: bool, log: Log
 ) -> tuple[dict[SiteDay, _Plan], dict[SiteDay, SourceError | SnapshotError]]:
     plans: dict[SiteDay, _Plan] = {}
     unlisted: dict[SiteDay, SourceError | SnapshotError] = {}
 
     def one(partition: SiteDay) -> None:
         try:
-            plan = plans[partition] = _plan(workshop, partition, mode, force)
+            plan = plans[partition] = _plan(workshop, level, partition, mode, force)
             log(
-                f"{partition.site} {partition.day}: {plan.listed} volumes listed, {len(plan.to_fetch)} to fetch"
+                f"{partition.site} {partition.day}: {plan.listed} {level.files} listed, "
+                f"{len(plan.to_fetch)} to fetch"
             )
         except (SourceError, SnapshotError) as fault:
             unlisted[partition] = fault
@@ -100,58 +108,55 @@ def _plan_all(
     return plans, unlisted
 
 
-def _plan(workshop: Workshop, partition: SiteDay, mode: Mode, force: bool) -> _Plan:
+def _plan(workshop: Workshop, level: Level, partition: SiteDay, mode: Mode, force: bool) -> _Plan:
     began = time.monotonic()
-    volumes = workshop.source.list_day(partition.site, partition.day)
-    catalog = workshop.catalog
-    selection = live.select(
-        volumes,
-        mode,
-        now=workshop.clock(),
-        newest_live=catalog.head(partition.site).newest_live,
-        window=timedelta(minutes=workshop.settings.list_minutes),
-    )
+    catalog, now = workshop.catalog, workshop.clock()
+    newest_live = catalog.head(partition.site).newest_live(level.number)
+    window = timedelta(minutes=workshop.settings.list_minutes)
+    since = live.listed_since(now, newest_live, window) if mode == "live" else None
+    files = level.source.list_day(partition.site, partition.day, since)
+    selection = live.select(files, mode, now=now, newest_live=newest_live, window=window)
     known = scans.by_source(catalog.snapshot(partition.site, partition.day))
-    wanted = tuple(v for v in selection.wanted if force or not _is_known(v, known, workshop.recipe))
-    return _Plan(partition, mode, selection, len(volumes), wanted, seconds=time.monotonic() - began)
+    wanted = tuple(file for file in selection.wanted if force or not _is_known(file, known, level.recipe))
+    return _Plan(partition, mode, selection, len(files), wanted, seconds=time.monotonic() - began)
 
 
-def _is_known(volume: SourceVolume, known: Mapping[str, Scan], recipe: Recipe) -> bool:
-    scan = known.get(volume.key)
-    return scan is not None and scan.fingerprint == recipe.fingerprint(volume.etag, volume.size)
+def _is_known(file: RemoteFile, known: Mapping[str, Scan], recipe: Recipe) -> bool:
+    scan = known.get(file.key)
+    return scan is not None and scan.fingerprint == recipe.fingerprint(file.etag, file.size)
 
 
-def _fetch(workshop: Workshop, plans: Mapping[SiteDay, _Plan], log: Log, force: bool) -> None:
+def _fetch(workshop: Workshop, level: Level, plans: Mapping[SiteDay, _Plan], log: Log, force: bool) -> None:
     """Fetch what all plans want, through one bounded pool."""
     began = time.monotonic()
-    wanted: dict[SourceVolume, _Plan] = {}
+    wanted: dict[RemoteFile, _Plan] = {}
     for plan in plans.values():
-        for volume in plan.to_fetch:
-            if not force and _is_fetched(workshop, plan, volume):
+        for file in plan.to_fetch:
+            if not force and _is_fetched(workshop, level, plan, file):
                 plan.fetched += 1
             else:
-                wanted[volume] = plan
+                wanted[file] = plan
     settings = workshop.settings
     for got in fetch_all(
-        workshop.source, wanted, concurrency=settings.downloads, size_limit_bytes=settings.max_volume_bytes
+        level.source, wanted, concurrency=settings.downloads, size_limit_bytes=settings.max_volume_bytes
     ):
-        plan, name = wanted[got.volume], got.volume.name.file_name
+        plan, name = wanted[got.file], got.file.name.file_name
         if got.data is None:
             plan.failed[name] = str(got.error)
             log(f"{name}: not fetched: {got.error}")
             continue
-        _keep_raw(workshop, plan, got.volume, got.data)
+        _keep_raw(workshop, level, plan, got.file, got.data)
         plan.fetched += 1
         plan.bytes_fetched += len(got.data)
         log(f"{name}: fetched {len(got.data):,} bytes")
         plan.seconds = time.monotonic() - began
 
 
-def _is_fetched(workshop: Workshop, plan: _Plan, volume: SourceVolume) -> bool:
-    key = raw_key(plan.partition, volume.name.file_name)
+def _is_fetched(workshop: Workshop, level: Level, plan: _Plan, file: RemoteFile) -> bool:
+    key = raw_key(level.number, plan.partition, file.name.file_name)
     try:
         receipt = read_receipt(workshop.store, keys.raw_receipt(key))
-        if receipt.source.etag != volume.etag or workshop.store.head(key).size != volume.size:
+        if receipt.source.etag != file.etag or workshop.store.head(key).size != file.size:
             return False
     except ObjectMissing:
         return False
@@ -160,8 +165,8 @@ def _is_fetched(workshop: Workshop, plan: _Plan, volume: SourceVolume) -> bool:
     return True
 
 
-def _keep_raw(workshop: Workshop, plan: _Plan, volume: SourceVolume, data: bytes) -> None:
-    key = raw_key(plan.partition, volume.name.file_name)
-    source = SourceFile(volume.key, volume.etag, volume.size, volume.modified)
+def _keep_raw(workshop: Workshop, level: Level, plan: _Plan, file: RemoteFile, data: bytes) -> None:
+    key = raw_key(level.number, plan.partition, file.name.file_name)
+    source = SourceFile(file.key, file.etag, file.size, file.modified)
     workshop.store.put(key, data)
     put_receipt(workshop.store, key, Receipt(source, workshop.clock(), kept=plan.mode == "day"))

@@ -1,6 +1,6 @@
-"""Finding out which sites have volumes that are not rendered yet: list, diff, group, request. No Dagster.
+"""Finding out which sites have files that are not rendered yet: list, diff, group, request. No Dagster.
 
-The truth is in the snapshots: a volume is news until a snapshot holds it, rendered or failed, by these very
+The truth is in the snapshots: a file is news until a snapshot holds it, rendered or failed, by these very
 bytes and settings. What is remembered from tick to tick only saves looking twice; to lose it loses nothing.
 """
 
@@ -16,9 +16,10 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from nexrad_assets import live, scans
+from nexrad_assets.levels import Level
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.scans import Recipe
-from nexrad_assets.source import SourceVolume
+from nexrad_assets.source import RemoteFile
 from nexrad_assets.workshop import Workshop
 from store.lists import AHEAD
 
@@ -128,38 +129,34 @@ def look(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a site and day were found to have: its listing's digest, and how many volumes wait for a run."""
+    """What a site and day were found to have: its listing's digest, and how many files wait for a run."""
 
     listing: str
     pending: int
 
 
-def look_at(workshop: Workshop, target: SiteDay, seen: Seen | None) -> Look:
+def look_at(workshop: Workshop, level: Level, target: SiteDay, seen: Seen | None) -> Look:
     """List a site and day, and count what its snapshot lacks. Raises `SourceError` and `StoreError`.
 
     Where nothing was to do and the listing is the same still, the snapshot is not read.
     """
-    now = workshop.clock()
-    listed = workshop.source.list_day(target.site, target.day)
-    listing = digest(listed, workshop.recipe, now)
+    now, recipe = workshop.clock(), level.recipe
+    window = timedelta(minutes=workshop.settings.list_minutes)
+    newest_live = workshop.catalog.head(target.site).newest_live(level.number)
+    since = live.listed_since(now, newest_live, window)
+    listed = level.source.list_day(target.site, target.day, since)
+    listing = digest(listed, recipe, now)
     if seen == Seen(listing):
         return Look(listing, 0)
-    selection = live.select(
-        listed,
-        "live",
-        now=now,
-        newest_live=workshop.catalog.head(target.site).newest_live,
-        window=timedelta(minutes=workshop.settings.list_minutes),
-    )
+    selection = live.select(listed, "live", now=now, newest_live=newest_live, window=window)
     known = scans.by_source(workshop.catalog.snapshot(target.site, target.day))
     made = {key: scan.fingerprint for key, scan in known.items()}
-    recipe = workshop.recipe
-    return Look(listing, sum(made.get(v.key) != recipe.fingerprint(v.etag, v.size) for v in selection.wanted))
+    return Look(listing, sum(made.get(f.key) != recipe.fingerprint(f.etag, f.size) for f in selection.wanted))
 
 
-def digest(listed: Iterable[SourceVolume], recipe: Recipe, now: datetime) -> str:
+def digest(listed: Iterable[RemoteFile], recipe: Recipe, now: datetime) -> str:
     """What a listing is known by: its believable files with their bytes, and how images are made."""
-    lines = sorted(f"{v.key} {v.etag} {v.size}" for v in listed if v.name.time <= now + AHEAD)
+    lines = sorted(f"{f.key} {f.etag} {f.size}" for f in listed if f.name.time <= now + AHEAD)
     return hashlib.sha256("\n".join((recipe.fingerprint("", 0), *lines)).encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""Jobs: the live run of the three assets, and the upkeep that no partition owns."""
+"""Jobs: the live run of each level's assets, and the upkeep that no partition owns."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +8,7 @@ from pydantic import Field
 from nexrad_assets import bucket_check, metadata, upkeep
 from nexrad_assets.runs import MODE_TAG, UPKEEP, prune_routine_runs
 from nexrad_assets.workshop import Workshop
+from store.lists import LEVELS
 from store.s3 import S3Store
 
 LOOK_BACK = timedelta(hours=3)
@@ -26,12 +27,15 @@ class ReconcileConfig(dg.Config):
     )
 
 
-live_job = dg.define_asset_job(
-    "nexrad_live",
-    selection=dg.AssetSelection.assets(metadata.VOLUMES, metadata.SWEEPS, metadata.SCAN_LIST),
-    description="Fetches, renders and lists the volumes of the run's days and sites.",
-)
-"""The live sensor launches it; a person may for any partitions, and then for whole days."""
+LIVE_JOBS = {
+    level: dg.define_asset_job(
+        f"nexrad_live_level{level}",
+        selection=dg.AssetSelection.assets(metadata.RAW[level], metadata.RENDERED[level], metadata.SCAN_LIST),
+        description=f"Fetches, renders and lists the Level {level} files of the run's days and sites.",
+    )
+    for level in LEVELS
+}
+"""The live sensors launch them; a person may for any partitions, and then for whole days."""
 
 
 @dg.op
@@ -42,7 +46,7 @@ def let_go(context: dg.OpExecutionContext, workshop: dg.ResourceParam[Workshop])
         {
             "sites": len(done),
             "scans_removed": sum(one.scans_removed for one in done),
-            "images_removed": sum(one.images_removed for one in done),
+            "objects_removed": sum(one.objects_removed for one in done),
             "raws_removed": sum(one.raws_removed for one in done),
             "days_removed": sum(one.days_removed for one in done),
         }
@@ -53,7 +57,7 @@ def let_go(context: dg.OpExecutionContext, workshop: dg.ResourceParam[Workshop])
 def make_agree(
     context: dg.OpExecutionContext, config: ReconcileConfig, workshop: dg.ResourceParam[Workshop]
 ) -> None:
-    """Make images, snapshots, heads and the head index agree."""
+    """Make objects, snapshots, heads and the head index agree."""
     since = None if config.whole else workshop.clock() - LOOK_BACK
     done = upkeep.reconcile(workshop, sites_of(workshop), log=context.log.info, since=since)
     missing = [image for one in done for image in one.missing]

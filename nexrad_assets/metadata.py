@@ -11,8 +11,12 @@ from nexrad_assets.preview import as_markdown, preview
 from nexrad_assets.reports import Collected, Listed, Rendered
 from store.objects import Store, StoreError
 
-VOLUMES = dg.AssetKey("nexrad_level2_volumes")
-SWEEPS = dg.AssetKey("nexrad_level2_sweeps")
+RAW = {2: dg.AssetKey("nexrad_level2_volumes"), 3: dg.AssetKey("nexrad_level3_files")}
+"""The assets of fetched files, by level."""
+
+RENDERED = {2: dg.AssetKey("nexrad_level2_sweeps"), 3: dg.AssetKey("nexrad_level3_products")}
+"""The assets of what is made of them, by level."""
+
 SCAN_LIST = dg.AssetKey("nexrad_scan_list")
 
 WANTED = "wanted"
@@ -48,6 +52,7 @@ def of_rendered(report: Rendered, store: Store, now: datetime, api_url: str | No
         "waiting": dg.MetadataValue.int(report.waiting),
         "rendered": dg.MetadataValue.int(report.rendered),
         "images": dg.MetadataValue.int(report.images),
+        "documents": dg.MetadataValue.int(report.documents),
         FAILED: dg.MetadataValue.int(len(report.failed)),
         "partial": dg.MetadataValue.int(len(report.partial)),
         "promoted": dg.MetadataValue.int(report.promoted),

@@ -11,7 +11,6 @@ from datetime import datetime
 import msgspec
 
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.scans import LEVEL
 from store import keys
 from store.objects import Store
 from store.snapshot import SourceFile
@@ -28,9 +27,9 @@ class Receipt(msgspec.Struct, frozen=True):
     kept: bool = False
 
 
-def raw_key(partition: SiteDay, file_name: str) -> str:
+def raw_key(level: int, partition: SiteDay, file_name: str) -> str:
     """The key of a partition's raw file."""
-    return keys.raw(LEVEL, partition.site, partition.day, file_name)
+    return keys.raw(level, partition.site, partition.day, file_name)
 
 
 def put_receipt(store: Store, key: str, receipt: Receipt) -> None:

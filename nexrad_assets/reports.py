@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 Mode = Literal["live", "day"]
-"""`live` handles the volumes of the live window, `day` the whole UTC day."""
+"""`live` handles the files of the live window, `day` the whole UTC day."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,9 +21,9 @@ class SiteDay:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """Fetching one site and day: counts of volumes, bytes fetched, seconds spent.
+    """Fetching one site and day: counts of files, bytes fetched, seconds spent.
 
-    `listed` volumes are in the source that day, `wanted` of them in scope, `known` already rendered from these
+    `listed` files are in the source that day, `wanted` of them in scope, `known` already rendered from these
     very bytes by these settings, `stored` fetched now (or found fetched), `failed` maps a file to why it could
     not be fetched, `quarantined` are stamped too far ahead of the clock.
     """
@@ -42,7 +42,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Rendering one site and day: counts of volumes, images and their bytes, seconds of work.
+    """Rendering one site and day: counts of files, images, documents of vectors and their bytes, seconds of work.
 
     `failed` maps a file to why nothing could be read of it, `partial` to what it lacks; `promoted` scans were live
     and are now kept as archive; `newest` is the time of the newest scan published now, `newest_image` its
@@ -54,6 +54,7 @@ class Rendered:
     waiting: int = 0
     rendered: int = 0
     images: int = 0
+    documents: int = 0
     bytes_written: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
     partial: Mapping[str, str] = field(default_factory=dict)
@@ -74,19 +75,19 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """One retention pass over one site: what was removed, and the reference that decided."""
+    """One retention pass over one site: what was removed, and the references that decided, by level."""
 
     site: str
-    reference: datetime | None
+    references: Mapping[int, datetime] = field(default_factory=dict)
     scans_removed: int = 0
-    images_removed: int = 0
+    objects_removed: int = 0
     raws_removed: int = 0
     days_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """One reconciliation of one site: images that no snapshot lists, listed images that are gone, heads mended."""
+    """One reconciliation of one site: objects that no snapshot lists, listed ones that are gone, heads mended."""
 
     site: str
     orphans_removed: int = 0

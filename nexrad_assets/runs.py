@@ -26,14 +26,15 @@ UNDER_WAY = (
 )
 
 SILENT = timedelta(minutes=5)
-"""A live run logs a line a volume. One that said nothing for so long has no process any more."""
+"""A live run logs a line a file. One that said nothing for so long has no process any more."""
 
 PRUNE_AT_ONCE = 200
 
 
-def live_runs(instance: DagsterInstance) -> list[RunRecord]:
-    """The live runs that are queued or running."""
-    return list(instance.get_run_records(RunsFilter(tags={MODE_TAG: LIVE}, statuses=list(UNDER_WAY))))
+def live_runs(instance: DagsterInstance, job_name: str | None = None) -> list[RunRecord]:
+    """The live runs (of a job, or of all) that are queued or running."""
+    under_way = RunsFilter(job_name=job_name, tags={MODE_TAG: LIVE}, statuses=list(UNDER_WAY))
+    return list(instance.get_run_records(under_way))
 
 
 def end_lost_runs(instance: DagsterInstance, now: datetime) -> list[str]:

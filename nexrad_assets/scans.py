@@ -1,46 +1,82 @@
-"""From a raw volume to a scan of the catalogue and its images: the recipe, its fingerprint, the making."""
+"""From a source's file to a scan of the catalogue and its objects: what every level's making has in common."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
 from nexrad_assets import names
-from nexrad_assets.names import parse_volume_name
-from nexrad_assets.radar import archive2, colours, render
+from nexrad_assets.names import FileName
+from nexrad_assets.radar import colours, render
 from nexrad_assets.radar.geometry import GeometryCache
-from nexrad_assets.radar.products import Product
-from nexrad_assets.radar.volume import Volume, VolumeError
+from nexrad_assets.radar.volume import VolumeError
 from store import keys
-from store.snapshot import Corners, Image, Layer, Origin, Scan, Snapshot, SourceFile, Tilt
+from store.snapshot import Corners, Document, Image, Layer, Origin, Scan, Snapshot, SourceFile, Tilt
 
-LEVEL = 2
+PNG = "image/png"
+GEOJSON = "application/geo+json"
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How images are made: of which products, how many pixels a side."""
+class Vectors:
+    """A document that a file gives: its name, its bytes (JSON), how many features it has."""
 
-    products: tuple[Product, ...]
-    size: int
+    name: str
+    data: bytes
+    count: int
+
+    def document(self, key: str) -> Document:
+        """Its entry in the scan of this key."""
+        digest = hashlib.sha256(self.data).hexdigest()
+        return Document(keys.document_name(key, self.name, digest), digest, len(self.data), self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file holds: its scan's key and end, the images to make of it, its vectors.
+
+    `code` and `label` are those of the product, where a level has codes; `missing` says what it lacks.
+    """
+
+    key: str
+    end: datetime
+    vcp: int | None
+    jobs: tuple[render.Job, ...] = ()
+    vectors: tuple[Vectors, ...] = ()
+    missing: tuple[str, ...] = ()
+    code: str | None = None
+    label: str | None = None
+
+
+class Recipe(Protocol):
+    """How files of one level become images `size` pixels a side."""
+
+    @property
+    def level(self) -> int:
+        """2 or 3."""
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
 
     def fingerprint(self, etag: str, size: int) -> str:
         """What a scan made of these bytes by this recipe is known by; any difference renders again."""
-        looks = [f"{p.name} {p.value_range} {p.colours} {colours.digest(p.colours)}" for p in self.products]
-        parts = [etag, str(size), str(render.RENDER_VERSION), str(self.size), *looks]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def read(self, data: bytes, file_name: str) -> Reading:
+        """What a file holds. Raises `VolumeError` where it gives nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A scan, and the PNG of each of its images by the key to store it under."""
+    """A scan, and the bytes of each of its objects with their media type, by the key to store them under."""
 
     scan: Scan
-    images: Mapping[str, bytes]
+    objects: Mapping[str, tuple[bytes, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,84 +89,82 @@ class Provenance:
     now: datetime
 
 
-def make(data: bytes, file_name: str, told: Provenance, how: Recipe, geometries: GeometryCache) -> Made:
-    """Decode and render a volume; one that cannot be read becomes a failed scan that says why."""
+def make(data: bytes, name: FileName, told: Provenance, how: Recipe, geometries: GeometryCache) -> Made:
+    """Decode and render a file; one that cannot be read becomes a failed scan that says why."""
     fingerprint = how.fingerprint(told.source.etag, told.source.size)
     try:
-        volume = archive2.read_volume(data, file_name)
-        pictures = [render.render(job, how.size, geometries) for job in image_jobs(volume, file_name, how)]
+        reading = how.read(data, name.file_name)
+        pictures = [render.render(job, how.size, geometries) for job in reading.jobs]
     except MemoryError:
         raise  # of the machine, not of the file: another run may have room
     except VolumeError as fault:
-        return Made(_failed(file_name, told, fingerprint, str(fault)), {})
+        return Made(_failed(name, told, how.level, fingerprint, str(fault)), {})
     except Exception as fault:  # noqa: BLE001 - one file must not end the work on the others
-        reason = f"{file_name}: a fault of this program: {type(fault).__name__}: {fault}"
-        return Made(_failed(file_name, told, "", reason), {})
-    scan = assembled(volume, file_name, pictures, told, fingerprint)
-    return Made(scan, {keys.image(LEVEL, scan.key, image_name(scan.key, p)): p.png for p in pictures})
-
-
-def image_jobs(volume: Volume, file_name: str, how: Recipe) -> list[render.Job]:
-    """The images that a volume gives. Raises `VolumeError` where it gives none."""
-    jobs = [job for product in how.products for job in render.jobs(volume, product)]
-    if not jobs:
-        moments = ", ".join(product.moment for product in how.products)
-        raise VolumeError(f"{file_name}: no whole sweep has {moments}")
-    return jobs
+        reason = f"{name.file_name}: a fault of this program: {type(fault).__name__}: {fault}"
+        return Made(_failed(name, told, how.level, "", reason), {})
+    scan = assembled(reading, pictures, told, how.level, fingerprint)
+    drawn = {keys.image(how.level, scan.key, image_name(scan.key, p)): (p.png, PNG) for p in pictures}
+    written = {
+        keys.image(how.level, scan.key, scan.documents[one.name].name): (one.data, GEOJSON)
+        for one in reading.vectors
+    }
+    return Made(scan, {**drawn, **written})
 
 
 def assembled(
-    volume: Volume, file_name: str, pictures: Sequence[render.Picture], told: Provenance, fingerprint: str
+    reading: Reading, pictures: Sequence[render.Picture], told: Provenance, level: int, fingerprint: str
 ) -> Scan:
-    """The scan of a volume and its pictures (at least one)."""
-    key = scan_key(file_name, volume)
+    """The scan of what was read of a file, with its pictures."""
+    key = reading.key
     by_product: dict[str, list[render.Picture]] = {}
     for picture in pictures:
         by_product.setdefault(picture.job.product.name, []).append(picture)
     return Scan(
         key=key,
-        level=LEVEL,
+        level=level,
         start=keys.scan_time(key),
-        end=_end(volume),
+        end=reading.end,
         origin=told.origin,
-        status="partial" if volume.missing else "whole",
+        status="partial" if reading.missing else "whole",
         source=told.source,
         fingerprint=fingerprint,
         published=told.now,
         kept=told.kept,
-        vcp=volume.vcp,
-        missing=volume.missing,
+        vcp=reading.vcp,
+        missing=reading.missing,
         corners={picture.canvas.range_km: Corners(*picture.corners) for picture in pictures},
-        layers={name: _layer(key, same) for name, same in by_product.items()},
+        layers={name: _layer(reading, same) for name, same in by_product.items()},
+        documents={one.name: one.document(key) for one in reading.vectors},
     )
 
 
-def scan_key(file_name: str, volume: Volume) -> str:
-    """The key of a volume's scan: its file's name, and the header's version where the name has none."""
-    name = parse_volume_name(file_name)
-    if name is None:
-        return names.scan_key(volume.site, volume.start, volume.version)
-    return names.scan_key(name.site, name.time, name.version or volume.version)
-
-
-def _layer(key: str, pictures: Sequence[render.Picture]) -> Layer:
+def _layer(reading: Reading, pictures: Sequence[render.Picture]) -> Layer:
     by_index: dict[int, list[render.Picture]] = {}
     for picture in pictures:
         by_index.setdefault(picture.job.index, []).append(picture)
     first = pictures[0]
-    product = first.job.product
+    product, meaning = first.job.product, first.meaning
+    words = {**meaning.flags, **{code: one.name for code, one in product.classes.items()}}
     return Layer(
         unit=product.unit,
-        scale=first.scale,
-        offset=first.offset,
-        first_value_index=render.FIRST_VALUE,
-        codes={str(code): meaning for code, meaning in product.codes.items()},
+        scale=meaning.step,
+        offset=meaning.base,
+        first_value_index=meaning.first_value,
+        codes={str(code): words[code] for code in sorted(words)},
         colours=product.colours,
         value_range=product.value_range,
         tilts=tuple(
-            Tilt(same[0].job.angle_deg, tuple(_image(key, picture) for picture in same))
+            Tilt(same[0].job.angle_deg, tuple(_image(reading.key, picture) for picture in same))
             for _, same in sorted(by_index.items())
         ),
+        code=reading.code,
+        label=reading.label,
+        values=meaning.values,
+        rungs=product.rungs,
+        code_colours={
+            str(code): f"#{bytes(rgb).hex()}"
+            for code, rgb in sorted(colours.of_codes(product, meaning).items())
+        },
     )
 
 
@@ -144,14 +178,16 @@ def images(scan: Scan) -> tuple[Image, ...]:
     return tuple(image for lay in scan.layers.values() for tilt in lay.tilts for image in tilt.images)
 
 
-def image_keys(scan: Scan) -> Iterator[str]:
-    """The object keys of a scan's images."""
-    return (keys.image(scan.level, scan.key, image.name) for image in images(scan))
+def object_keys(scan: Scan) -> Iterator[str]:
+    """The keys of everything stored of a scan: its images, its documents."""
+    names_stored = [image.name for image in images(scan)]
+    names_stored += [document.name for document in scan.documents.values()]
+    return (keys.image(scan.level, scan.key, name) for name in names_stored)
 
 
-def lowest_image(scan: Scan) -> str:
-    """The object key of a listed scan's lowest tilt."""
-    return next(iter(image_keys(scan)))
+def lowest_image(scan: Scan) -> str | None:
+    """The object key of a scan's lowest tilt, none where it has no images."""
+    return next((keys.image(scan.level, scan.key, image.name) for image in images(scan)), None)
 
 
 def by_source(snapshot: Snapshot) -> dict[str, Scan]:
@@ -170,7 +206,7 @@ def placed(scans: dict[str, Scan], scan: Scan) -> dict[str, Scan]:
     kept = {
         key: other for key, other in scans.items() if other.source.key != scan.source.key and key != scan.key
     }
-    if before is not None and before.layers and scan.status == "failed":
+    if before is not None and _is_shown(before) and scan.status == "failed":
         scan = msgspec.structs.replace(
             before,
             source=scan.source,
@@ -191,13 +227,14 @@ def without_archive(scans: dict[str, Scan]) -> dict[str, Scan]:
 
 
 def to_be_made_again(scans: dict[str, Scan], lost: Collection[str]) -> dict[str, Scan]:
-    """The day's scans; those of which an image is among the `lost` keys are listed no more, and due again."""
+    """The day's scans; those of which an object is among the `lost` keys are listed no more, and due again."""
     return {
         key: scan
         if lost_of(scan, lost) is None
         else msgspec.structs.replace(
             scan,
             layers={},
+            documents={},
             corners={},
             status="failed",
             fingerprint="",
@@ -208,8 +245,12 @@ def to_be_made_again(scans: dict[str, Scan], lost: Collection[str]) -> dict[str,
 
 
 def lost_of(scan: Scan, lost: Collection[str]) -> str | None:
-    """The first image of a scan that is among the `lost` keys."""
-    return next((key for key in image_keys(scan) if key in lost), None)
+    """The first object of a scan that is among the `lost` keys."""
+    return next((key for key in object_keys(scan) if key in lost), None)
+
+
+def _is_shown(scan: Scan) -> bool:
+    return bool(scan.layers or scan.documents)
 
 
 def _image(key: str, picture: render.Picture) -> Image:
@@ -229,13 +270,10 @@ def _image(key: str, picture: render.Picture) -> Image:
     )
 
 
-def _failed(file_name: str, told: Provenance, fingerprint: str, reason: str) -> Scan:
-    name = parse_volume_name(file_name)
-    if name is None:
-        raise ValueError(f"{file_name!r} does not name a volume")
+def _failed(name: FileName, told: Provenance, level: int, fingerprint: str, reason: str) -> Scan:
     return Scan(
-        key=names.scan_key(name.site, name.time, name.version or "V01"),
-        level=LEVEL,
+        key=names.scan_key(name.site, name.time, name.suffix or "V01"),
+        level=level,
         start=name.time,
         end=name.time,
         origin=told.origin,
@@ -246,8 +284,3 @@ def _failed(file_name: str, told: Provenance, fingerprint: str, reason: str) -> 
         kept=told.kept,
         reason=reason,
     )
-
-
-def _end(volume: Volume) -> datetime:
-    last = max(float(sweep.time_s.max()) for sweep in volume.sweeps)
-    return datetime.fromtimestamp(round(last, 3), UTC)

@@ -18,8 +18,9 @@ from pydantic_settings import NoDecode
 
 from nexrad_assets import sites as table
 from nexrad_assets.radar import colours as colour_tables
+from nexrad_assets.radar.level3.products import CODES, DEAD_CODES
 from nexrad_assets.radar.products import PRODUCTS
-from nexrad_assets.source import PUBLIC_BUCKET
+from nexrad_assets.source import PUBLIC_LEVEL2, PUBLIC_LEVEL3
 from store.settings import ALL_SITES, Names, StoreSettings, split_names
 
 FIRST_DAY = date(1991, 6, 5)
@@ -29,6 +30,8 @@ FEW_SITES = 7
 """For this many sites every day since `FIRST_DAY` is within what Dagster bears (100,000 partitions)."""
 
 MEBIBYTE = 1024 * 1024
+
+NO_CODES = "NONE"
 
 
 def _usable_cores() -> int:
@@ -46,7 +49,7 @@ class NexradSettings(StoreSettings):
     Raises `pydantic.ValidationError`.
     """
 
-    source: str = Field(default=PUBLIC_BUCKET, validation_alias="NEXRAD_SOURCE")
+    source: str = Field(default=PUBLIC_LEVEL2, validation_alias="NEXRAD_SOURCE")
     """Where Level 2 volumes come from: `s3://bucket[/prefix]`, or a folder laid out as the public bucket."""
 
     source_endpoint: str | None = Field(default=None, validation_alias="NEXRAD_SOURCE_ENDPOINT")
@@ -54,6 +57,18 @@ class NexradSettings(StoreSettings):
 
     source_signed: bool = Field(default=False, validation_alias="NEXRAD_SOURCE_SIGNED")
     """Whether requests to the source use the credentials of the environment; the public bucket needs none."""
+
+    level3_source: str = Field(default=PUBLIC_LEVEL3, validation_alias="NEXRAD_LEVEL3_SOURCE")
+    """Where Level 3 products come from: `s3://bucket[/prefix]`, or a folder of files named as in the bucket."""
+
+    level3_endpoint: str | None = Field(default=None, validation_alias="NEXRAD_LEVEL3_ENDPOINT")
+    """The address of that source's S3 server, where it is not Amazon's."""
+
+    level3_signed: bool = Field(default=False, validation_alias="NEXRAD_LEVEL3_SIGNED")
+    """Whether requests to that source use the credentials of the environment."""
+
+    level3_products: Names = Field(default=CODES, validation_alias="NEXRAD_LEVEL3_PRODUCTS")
+    """The codes of the Level 3 products that are followed; `none` follows none. Archived days have all of them."""
 
     level3_site: str | None = Field(default=None, validation_alias="RADAR_SITE_L3")
     """The replaced system's Level 3 site: one of the sites where `NEXRAD_SITES` is not set."""
@@ -90,13 +105,13 @@ class NexradSettings(StoreSettings):
     """Lowest and highest value of the colour table, `-20,60`; unset: each product's own."""
 
     jobs: int = Field(default_factory=lambda: min(4, _usable_cores()), ge=1, validation_alias="NEXRAD_JOBS")
-    """How many volumes a run renders at the same time; 1 starts nothing beside the run itself."""
+    """How many files a run renders at the same time; 1 starts nothing beside the run itself."""
 
     downloads: int = Field(default=4, ge=1, le=64, validation_alias="NEXRAD_DOWNLOADS")
     """How many requests to the source a run has under way at the same time."""
 
     max_volume_bytes: int = Field(default=64 * MEBIBYTE, gt=0, validation_alias="NEXRAD_MAX_VOLUME_BYTES")
-    """A volume larger than this, as the source has it, is not fetched (storms make 13 million bytes)."""
+    """A file larger than this, as the source has it, is not fetched (storms make 13 million bytes)."""
 
     geometry_cache: Path = Field(default=Path("data/geometry"), validation_alias="NEXRAD_GEOMETRY_CACHE")
     """A folder for computed geometries; it may be deleted at any time."""
@@ -124,6 +139,23 @@ class NexradSettings(StoreSettings):
                 f"{', '.join(unknown) or 'nothing'} is no product; there are {', '.join(PRODUCTS)}"
             )
         return tuple(dict.fromkeys(names))
+
+    @field_validator("level3_products", mode="before")
+    @classmethod
+    def _codes_apart(cls, value: object) -> object:
+        codes = split_names(value)
+        if codes is None:
+            return value
+        wanted = [str(code).upper() for code in codes]
+        return () if wanted == [NO_CODES] else tuple(dict.fromkeys(wanted))
+
+    @field_validator("level3_products")
+    @classmethod
+    def _codes_known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [code for code in codes if code not in (*CODES, *DEAD_CODES)]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is no product code; there are {', '.join(CODES)}")
+        return codes
 
     @field_validator("colours")
     @classmethod

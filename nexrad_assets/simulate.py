@@ -1,5 +1,8 @@
 """A simulated network: Level 2 volumes of any sites in a folder laid out as the public bucket.
 
+Where a second folder is given, the Level 3 products of every volume are put there as it ends, flat and named
+as in their own public bucket.
+
 `write_volumes` fills a span of time, `play` goes on in real time. A site's volumes begin at fixed times,
 every `cadence_s` from 1970 on, each site at its own second: whoever writes next continues the same series,
 and a volume that is there already is left alone.
@@ -20,12 +23,15 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from nexrad_assets.names import product_file_name
 from nexrad_assets.radar.archive2_writer import is_simulated
 from nexrad_assets.radar.coverage import VCP_212, CoveragePattern
+from nexrad_assets.radar.level3_writer import is_simulated_product
+from nexrad_assets.radar.simulated_products import PRODUCTS, simulate_products
 from nexrad_assets.radar.simulator import RadarSite, SimulatedSite, simulate_volume, volume_end
 
 PARTIAL_FOLDER = ".partial"
-"""Where volumes are written before they are renamed into place; no listing of a day sees it."""
+"""Where files are written before they are renamed into place; no listing of a day or a site sees it."""
 
 _STALE_PARTIAL_S = 3600.0
 _FIRST_RECORD_BYTES = 65_536
@@ -82,22 +88,48 @@ def volume_key(site_id: str, start: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """One volume to write."""
+class _Network:
+    """What all volumes of a network have in common: where they go, and by which seed and pattern."""
 
     out: Path
-    site: SimulatedSite
-    start: datetime
+    products_out: Path | None
     seed: int
     pattern: CoveragePattern
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that are written to."""
+        return (self.out,) if self.products_out is None else (self.out, self.products_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One volume to write, and its products."""
+
+    network: _Network
+    site: SimulatedSite
+    start: datetime
+
+    @property
     def target(self) -> Path:
         """Where the volume belongs."""
-        return self.out / volume_key(self.site.id, self.start)
+        return self.network.out / volume_key(self.site.id, self.start)
+
+    def missing_products(self) -> dict[str, Path]:
+        """Where the products that are not there yet belong, by AWIPS code."""
+        folder = self.network.products_out
+        if folder is None:
+            return {}
+        targets = {awips: folder / product_file_name(self.site.id, awips, self.start) for awips in PRODUCTS}
+        return {awips: target for awips, target in targets.items() if not target.exists()}
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is missing."""
+        return self.target.exists() and not self.missing_products()
 
 
-def write_volumes(
+def write_volumes(  # noqa: PLR0913 - a call names what it wants
     out: Path,
     sites: Iterable[RadarSite],
     start: datetime,
@@ -107,20 +139,24 @@ def write_volumes(
     pattern: CoveragePattern = VCP_212,
     jobs: int = 1,
     progress: Progress | None = None,
+    products_out: Path | None = None,
 ) -> list[Path]:
     """Write the volumes that begin from `start` on and before `end`, oldest first; returns the new ones.
 
-    `jobs` above 1 uses that many processes. Pass an `end` of now less the pattern's `duration_s` to leave
-    to `play` what a radar would still be scanning.
+    Their products go to `products_out` where given, also those of volumes that are there already. `jobs`
+    above 1 uses that many processes. Pass an `end` of now less the pattern's `duration_s` to leave to `play`
+    what a radar would still be scanning.
     """
-    _clear_partials(out)
+    network = _Network(out, products_out, seed, pattern)
+    _clear_partials(network)
     spans = [(site, _site_times(site, start, end, pattern)) for site in map(_plain, sites)]
-    tasks = [_Task(out, site, begin, seed, pattern) for site, times in spans for begin in times]
-    missing = [task for task in sorted(tasks, key=lambda task: task.start) if not task.target.exists()]
+    tasks = [_Task(network, site, begin) for site, times in spans for begin in times]
+    missing = [task for task in sorted(tasks, key=lambda task: task.start) if not task.done]
+    new = [task.target for task in missing if not task.target.exists()]
     for done, _ in enumerate(_run(missing, jobs), start=1):
         if progress is not None:
             progress(done, len(missing))
-    return [task.target for task in missing]
+    return new
 
 
 def play(
@@ -132,27 +168,29 @@ def play(
     clock: Clock | None = None,
     keep_minutes: float = 240.0,
     pattern: CoveragePattern = VCP_212,
+    products_out: Path | None = None,
 ) -> None:
-    """Write every volume at the moment its scan ends, until `stop` is set.
+    """Write every volume, and its products where `products_out` is given, when its scan ends; until `stop`.
 
     A volume is computed while its scan goes on and only renamed when it ends. One that could not be
-    ready within a cadence of its end is left out. Simulated volumes of these sites that began more than
-    `keep_minutes` ago are removed; files that the simulator did not write are never touched.
+    ready within a cadence of its end is left out. Simulated files of these sites whose volumes began more
+    than `keep_minutes` ago are removed; files that the simulator did not write are never touched.
     """
     clock = clock or SystemClock()
-    _clear_partials(out)
+    network = _Network(out, products_out, seed, pattern)
+    _clear_partials(network)
     stations = [_plain(site) for site in sites]
     queue = [_Due.first(site, clock.now(), pattern) for site in stations]
     heapq.heapify(queue)
     cleaned = datetime.min.replace(tzinfo=UTC)
     while queue and not stop.is_set():
         due = queue[0]
-        _publish(_Task(out, due.site, due.start, seed, pattern), due.ready, stop, clock)
+        _publish(_Task(network, due.site, due.start), due.ready, stop, clock)
         now = clock.now()
         heapq.heapreplace(queue, due.next(now, pattern))
         if now - cleaned >= _CLEANING_EVERY:
             cleaned = now
-            _remove_old(out, stations, now - timedelta(minutes=keep_minutes))
+            _remove_old(network, stations, now - timedelta(minutes=keep_minutes))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -199,26 +237,53 @@ def _run(tasks: Sequence[_Task], jobs: int) -> Iterator[None]:
 
 
 def _write(task: _Task) -> None:
-    _prepare(task).replace(_with_folder(task.target))
+    for file in _prepare(task):
+        file.put()
 
 
 def _publish(task: _Task, ready: datetime, stop: Event, clock: Clock) -> None:
-    """Compute a volume that is not there yet, and put it in place when it is due."""
-    partial = None if task.target.exists() else _prepare(task)
+    """Compute what is not there yet of a volume and its products, and put it in place when it is due."""
+    files = _prepare(task)
     clock.wait(stop, max((ready - clock.now()).total_seconds(), 0.0))
-    if partial is None:
-        return
-    if stop.is_set():
-        partial.unlink()
-    else:
-        partial.replace(_with_folder(task.target))
+    for file in files:
+        if stop.is_set():
+            file.partial.unlink()
+        else:
+            file.put()
 
 
-def _prepare(task: _Task) -> Path:
-    """Write a volume to where no listing sees it."""
-    partial = _with_folder(task.out / PARTIAL_FOLDER / f"{task.target.name}.{os.getpid()}")
-    partial.write_bytes(simulate_volume(task.site, task.start, task.seed, task.pattern))
-    return partial
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A whole file where no listing sees it, and where it belongs."""
+
+    partial: Path
+    target: Path
+
+    @classmethod
+    def written(cls, folder: Path, target: Path, data: bytes) -> _File:
+        """Write a file that belongs below this folder."""
+        partial = _with_folder(folder / PARTIAL_FOLDER / f"{target.name}.{os.getpid()}")
+        partial.write_bytes(data)
+        return cls(partial, target)
+
+    def put(self) -> None:
+        """Rename the file into place."""
+        self.partial.replace(_with_folder(self.target))
+
+
+def _prepare(task: _Task) -> list[_File]:
+    """Write what is missing of a volume and its products to where no listing sees it."""
+    network, files = task.network, []
+    if not task.target.exists():
+        volume = simulate_volume(task.site, task.start, network.seed, network.pattern)
+        files.append(_File.written(network.out, task.target, volume))
+    missing = task.missing_products()
+    if network.products_out is not None and missing:
+        products = simulate_products(task.site, task.start, network.seed, network.pattern)
+        files += [
+            _File.written(network.products_out, path, products[awips]) for awips, path in missing.items()
+        ]
+    return files
 
 
 def _with_folder(path: Path) -> Path:
@@ -226,33 +291,50 @@ def _with_folder(path: Path) -> Path:
     return path
 
 
-def _clear_partials(out: Path) -> None:
+def _clear_partials(network: _Network) -> None:
     """Remove what an earlier process that was killed had not finished."""
-    for partial in (out / PARTIAL_FOLDER).glob("*"):
-        if time.time() - partial.stat().st_mtime > _STALE_PARTIAL_S:
-            partial.unlink(missing_ok=True)
+    for folder in network.folders:
+        for partial in (folder / PARTIAL_FOLDER).glob("*"):
+            if time.time() - partial.stat().st_mtime > _STALE_PARTIAL_S:
+                partial.unlink(missing_ok=True)
 
 
-def _remove_old(out: Path, sites: Sequence[SimulatedSite], before: datetime) -> None:
-    """Remove simulated volumes of these sites that began before a time, and the folders that they leave."""
+def _remove_old(network: _Network, sites: Sequence[SimulatedSite], before: datetime) -> None:
+    """Remove simulated volumes and products of these sites whose volumes began before a time."""
     for site in sites:
-        for path in sorted(out.glob(f"????/??/??/{site.id}/{site.id}????????_??????_V06")):
-            if _name_time(path.name) < before and _simulated(path):
-                path.unlink(missing_ok=True)
-                _remove_empty(path.parent, out)
+        _remove_old_volumes(network.out, site.id, before)
+        if network.products_out is not None:
+            _remove_old_products(network.products_out, site.id, before)
 
 
-def _name_time(name: str) -> datetime:
-    """The time in the name of a volume; the far future where there is none, so that it is kept."""
+def _remove_old_volumes(out: Path, site_id: str, before: datetime) -> None:
+    """Remove old simulated volumes of a site, and the folders that they leave."""
+    for path in sorted(out.glob(f"????/??/??/{site_id}/{site_id}????????_??????_V06")):
+        began = _name_time(path.name[4:19], "%Y%m%d_%H%M%S")
+        if began < before and is_simulated(_head(path)):
+            path.unlink(missing_ok=True)
+            _remove_empty(path.parent, out)
+
+
+def _remove_old_products(folder: Path, site_id: str, before: datetime) -> None:
+    """Remove old simulated products of a site."""
+    for path in sorted(folder.glob(f"{site_id[-3:]}_???_????_??_??_??_??_??")):
+        began = _name_time(path.name[8:], "%Y_%m_%d_%H_%M_%S")
+        if began < before and is_simulated_product(_head(path)):
+            path.unlink(missing_ok=True)
+
+
+def _name_time(text: str, form: str) -> datetime:
+    """The time in the name of a file; the far future where there is none, so that it is kept."""
     try:
-        return datetime.strptime(name[4:19], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
     except ValueError:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def _simulated(path: Path) -> bool:
+def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return is_simulated(file.read(_FIRST_RECORD_BYTES))
+        return file.read(_FIRST_RECORD_BYTES)
 
 
 def _remove_empty(folder: Path, out: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
 from nexrad_assets import live, scans
+from nexrad_assets.radar.level3.products import MENUS
 from nexrad_assets.raws import read_receipt
 from nexrad_assets.reports import Listed, Reconciled, Retained, SiteDay
-from nexrad_assets.scans import LEVEL
 from nexrad_assets.workshop import Log, Workshop
 from store import keys, lists
 from store.objects import ObjectInfo, ObjectMissing, Store, StoreError
@@ -22,7 +21,7 @@ from store.snapshot import Head, Scan, Snapshot, SnapshotError
 Report = TypeVar("Report", Retained, Reconciled)
 
 UNFINISHED = timedelta(hours=1)
-"""An image that no snapshot lists may be of a scan about to be published, but not for this long."""
+"""An object that no snapshot lists may be of a scan about to be published, but not for this long."""
 
 UNRENDERED = timedelta(days=1)
 """A raw file that was never rendered is let go after this."""
@@ -46,7 +45,7 @@ def _write_site_lists(workshop: Workshop, partition: SiteDay) -> Listed:
     shown = lists.window(_recent_scans(workshop, site), workshop.clock(), workshop.settings.list_minutes)
     for product, listed in lists.all_lists(shown).items():
         store.put(keys.list_copy(site, product), _json(listed), "application/json")
-    store.put(keys.options_copy(site), _json(lists.options(shown)), "application/json")
+    store.put(keys.options_copy(site), _json(lists.options(shown, MENUS)), "application/json")
     return Listed(partition, len(shown), shown[-1].start if shown else None)
 
 
@@ -84,33 +83,42 @@ def _each_site(sites: Iterable[str], work: Callable[[str], Report], log: Log) ->
 
 
 def _retain_site(workshop: Workshop, site: str, log: Log) -> Retained:
-    catalog, now = workshop.catalog, workshop.clock()
-    head = catalog.head(site)
-    reference = None if head.newest_live is None else min(head.newest_live, now)
-    keep = timedelta(minutes=workshop.settings.keep_minutes)
-    scans_removed = images_removed = 0
-    for day in (date.fromisoformat(name) for name, one in head.days.items() if one.expiring):
-        if reference is not None:
-            gone = _take_out(workshop, site, day, partial(live.expired, reference=reference, keep=keep))
-            scans_removed, images_removed = scans_removed + gone[0], images_removed + gone[1]
+    now = workshop.clock()
+    head = workshop.catalog.head(site)
+    newest = ((level, head.newest_live(level)) for level in lists.LEVELS)
+    references = {level: min(stamp, now) for level, stamp in newest if stamp is not None}
+    scans_removed, objects_removed = _drop_expired(workshop, head, references)
     result = Retained(
         site=site,
-        reference=reference,
+        references=references,
         scans_removed=scans_removed,
-        images_removed=images_removed,
-        raws_removed=_drop_raws(workshop, site, now),
+        objects_removed=objects_removed,
+        raws_removed=sum(_drop_raws(workshop, level, site, now) for level in lists.LEVELS),
         days_removed=_drop_old_archive(workshop, head, now),
     )
     if scans_removed or result.days_removed or result.raws_removed:
         log(
-            f"{site}: let go {scans_removed} scans with {images_removed} images, "
+            f"{site}: let go {scans_removed} scans with {objects_removed} objects, "
             f"{result.raws_removed} raw files, {result.days_removed} archived days"
         )
     return result
 
 
+def _drop_expired(workshop: Workshop, head: Head, references: Mapping[int, datetime]) -> tuple[int, int]:
+    """Take out what each level keeps no longer, reckoned from its own newest live scan."""
+    keep = timedelta(minutes=workshop.settings.keep_minutes)
+
+    def goes(scan: Scan) -> bool:
+        reference = references.get(scan.level)
+        return reference is not None and live.expired(scan, reference, keep)
+
+    days = {day for level in references for day, one in head.of_level(level).items() if one.expiring}
+    gone = [_take_out(workshop, head.site, day, goes) for day in sorted(days)]
+    return sum(one[0] for one in gone), sum(one[1] for one in gone)
+
+
 def _take_out(workshop: Workshop, site: str, day: date, goes: Callable[[Scan], bool]) -> tuple[int, int]:
-    """Take scans out of a day, then delete their images; gives how many of both."""
+    """Take scans out of a day, then delete their objects; gives how many of both."""
     gone: dict[str, Scan] = {}
 
     def kept(scans_of_day: dict[str, Scan]) -> dict[str, Scan]:
@@ -120,16 +128,16 @@ def _take_out(workshop: Workshop, site: str, day: date, goes: Callable[[Scan], b
 
     workshop.catalog.publish(site, day, kept)
     return len(gone), _delete_unlisted(
-        workshop, site, day, [k for s in gone.values() for k in scans.image_keys(s)]
+        workshop, site, day, [k for s in gone.values() for k in scans.object_keys(s)]
     )
 
 
-def _delete_unlisted(workshop: Workshop, site: str, day: date, images: Collection[str]) -> int:
-    """Delete images, but for those that the day lists now: another run may have published them again."""
-    if not images:
+def _delete_unlisted(workshop: Workshop, site: str, day: date, objects: Collection[str]) -> int:
+    """Delete objects, but for those that the day lists now: another run may have published them again."""
+    if not objects:
         return 0
-    listed = _listed_images(workshop.catalog.snapshot(site, day))
-    unlisted = [key for key in images if key not in listed]
+    listed = _listed_objects(workshop.catalog.snapshot(site, day))
+    unlisted = [key for key in objects if key not in listed]
     workshop.store.delete(unlisted)
     return len(unlisted)
 
@@ -146,19 +154,19 @@ def _drop_old_archive(workshop: Workshop, head: Head, now: datetime) -> int:
         if before is None or not any(scan.kept for scan in before.scans.values()):
             continue
         after = workshop.catalog.publish(head.site, day, scans.without_archive)
-        _delete_unlisted(workshop, head.site, day, _listed_images(before) - _listed_images(after))
+        _delete_unlisted(workshop, head.site, day, _listed_objects(before) - _listed_objects(after))
         dropped += 1
     return dropped
 
 
 def remove_day(workshop: Workshop, site: str, day: date) -> tuple[int, int]:
-    """Remove a day of a site, archived or live; gives how many scans and images went."""
+    """Remove a day of a site, archived or live; gives how many scans and objects went."""
     return _take_out(workshop, site, day, lambda _scan: True)
 
 
-def _drop_raws(workshop: Workshop, site: str, now: datetime) -> int:
+def _drop_raws(workshop: Workshop, level: int, site: str, now: datetime) -> int:
     old: list[str] = []
-    for info in workshop.store.list(keys.raw_site_prefix(LEVEL, site)):
+    for info in workshop.store.list(keys.raw_site_prefix(level, site)):
         if keys.is_receipt(info.key):
             continue
         receipt = keys.raw_receipt(info.key)
@@ -190,8 +198,8 @@ def reconcile(
 ) -> tuple[Reconciled, ...]:
     """Make store, snapshots, heads and index agree, after kills and by-hand deletions.
 
-    Images that no snapshot lists are removed once they are old enough to be no one's work; scans of which a
-    listed image is gone are listed no more and due to be made again; heads and index lines that lag are mended.
+    Objects that no snapshot lists are removed once they are old enough to be no one's work; scans of which a
+    listed object is gone are listed no more and due to be made again; heads and index lines that lag are mended.
     With `since`, only the days changed after it are looked at; without, also what killed writers left is removed.
     A site that cannot be dealt with does not hold up the others: its fault is raised at the end.
     """
@@ -206,24 +214,23 @@ def _reconcile_site(workshop: Workshop, site: str, log: Log, since: datetime | N
     orphans = 0
     missing: list[str] = []
     for day in _days_to_reconcile(workshop, site, since):
-        stored = {info.key: info for info in workshop.store.list(keys.images_prefix(LEVEL, site, day))}
+        stored = _stored(workshop.store, site, day)
         orphans += _delete_orphans(workshop, site, day, stored.values())
         missing += _give_up_lost(workshop, site, day, stored)
     if mended or orphans or missing:
         log(
-            f"{site}: {orphans} unlisted images removed, {len(missing)} listed images missing, "
+            f"{site}: {orphans} unlisted objects removed, {len(missing)} listed ones missing, "
             f"head {'mended' if mended else 'whole'}"
         )
     return Reconciled(site, orphans, tuple(sorted(missing)), mended)
 
 
 def _days_to_reconcile(workshop: Workshop, site: str, since: datetime | None) -> list[date]:
-    """The days with a snapshot or images; with `since`, those changed or begun after it."""
+    """The days with a snapshot or objects; with `since`, those changed or begun after it."""
     days = set(workshop.catalog.days(site, since))
     if since is None:
-        folders = (
-            keys.image_day(info.key) for info in workshop.store.list(keys.images_site_prefix(LEVEL, site))
-        )
+        prefixes = (keys.images_site_prefix(level, site) for level in lists.LEVELS)
+        folders = (keys.image_day(info.key) for prefix in prefixes for info in workshop.store.list(prefix))
         return sorted(days | {day for day, _ in groupby(folders) if day is not None})
     today = workshop.clock().date()
     return sorted(days | {since.date() + timedelta(days=n) for n in range((today - since.date()).days + 1)})
@@ -235,10 +242,12 @@ def _delete_orphans(workshop: Workshop, site: str, day: date, stored: Iterable[O
 
 
 def _give_up_lost(workshop: Workshop, site: str, day: date, stored: Collection[str]) -> list[str]:
-    """List no more what has lost an image, so that it is made again; gives the lost images."""
+    """List no more what has lost an object, so that it is made again; gives the lost objects."""
     snapshot = workshop.catalog.snapshot(site, day)
-    # Looked at again one by one: a scan may have been published since the images were listed.
-    lost = [key for key in _listed_images(snapshot) if key not in stored and not _exists(workshop.store, key)]
+    # Looked at again one by one: a scan may have been published since the objects were listed.
+    lost = [
+        key for key in _listed_objects(snapshot) if key not in stored and not _exists(workshop.store, key)
+    ]
     if lost:
         workshop.catalog.publish(
             site, day, lambda scans_of_day: scans.to_be_made_again(scans_of_day, set(lost))
@@ -254,12 +263,17 @@ def _exists(store: Store, key: str) -> bool:
     return True
 
 
-def _listed_images(snapshot: Snapshot) -> set[str]:
-    return {key for scan in snapshot.scans.values() for key in scans.image_keys(scan)}
+def _listed_objects(snapshot: Snapshot) -> set[str]:
+    return {key for scan in snapshot.scans.values() for key in scans.object_keys(scan)}
 
 
-def missing_images(store: Store, snapshot: Snapshot) -> tuple[str, ...]:
-    """The images that a snapshot lists and the store does not have."""
-    prefix = keys.images_prefix(LEVEL, snapshot.site, snapshot.day)
-    stored = {info.key for info in store.list(prefix)}
-    return tuple(sorted(_listed_images(snapshot) - stored))
+def missing_objects(store: Store, snapshot: Snapshot) -> tuple[str, ...]:
+    """The objects that a snapshot lists and the store does not have."""
+    stored = _stored(store, snapshot.site, snapshot.day)
+    return tuple(sorted(_listed_objects(snapshot) - stored.keys()))
+
+
+def _stored(store: Store, site: str, day: date) -> dict[str, ObjectInfo]:
+    """What is stored of the scans of a day, by key."""
+    prefixes = (keys.images_prefix(level, site, day) for level in lists.LEVELS)
+    return {info.key: info for prefix in prefixes for info in store.list(prefix)}

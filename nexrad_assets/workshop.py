@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from nexrad_assets.catalog import Catalog
+from nexrad_assets.layouts import LEVEL2, Level3Layout
+from nexrad_assets.level2 import Level2Recipe
+from nexrad_assets.level3 import Level3Recipe
+from nexrad_assets.levels import Level
+from nexrad_assets.names import parse_product_name, parse_volume_name
 from nexrad_assets.radar.geometry import GeometryCache
+from nexrad_assets.radar.level3.products import DEAD_CODES
 from nexrad_assets.radar.products import PRODUCTS
-from nexrad_assets.scans import Recipe
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.source import Level2Source, open_source
+from nexrad_assets.source import Source, open_source
 from store.location import open_store
 from store.objects import Store
 
@@ -26,11 +31,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What the work needs: settings, where to read and to write, the clock, the kept geometries."""
+    """What the work needs: settings, where to write, the levels by their number, the clock, kept geometries."""
 
     settings: NexradSettings
     store: Store
-    source: Level2Source
+    levels: Mapping[int, Level]
     clock: Callable[[], datetime] = utc_now
     geometries: GeometryCache = field(default_factory=GeometryCache)
 
@@ -39,25 +44,35 @@ class Workshop:
         """The catalogue in the store."""
         return Catalog(self.store, self.clock)
 
-    @property
-    def recipe(self) -> Recipe:
-        """How images are made, as the settings say."""
-        return recipe(self.settings)
-
 
 def open_workshop(settings: NexradSettings, clock: Callable[[], datetime] = utc_now) -> Workshop:
-    """Open store and source as the settings name them."""
+    """Open store and sources as the settings name them."""
+    level2 = open_source(settings.source, LEVEL2, settings.source_endpoint, settings.source_signed)
+    level3 = open_source(
+        settings.level3_source,
+        Level3Layout(settings.level3_products, DEAD_CODES),
+        settings.level3_endpoint,
+        settings.level3_signed,
+    )
     return Workshop(
         settings=settings,
         store=open_store(settings.store, settings.store_endpoint),
-        source=open_source(settings.source, settings.source_endpoint, settings.source_signed),
+        levels=levels(settings, level2, level3),
         clock=clock,
         geometries=GeometryCache(settings.geometry_cache, settings.geometry_cache_bytes),
     )
 
 
-def recipe(settings: NexradSettings) -> Recipe:
-    """The recipe that the settings ask for."""
+def levels(settings: NexradSettings, level2: Source, level3: Source) -> Mapping[int, Level]:
+    """The levels, with files from these sources and recipes as the settings say."""
+    both = (
+        Level("volumes", level2, parse_volume_name, _level2_recipe(settings), together=1),
+        Level("products", level3, parse_product_name, Level3Recipe(settings.image_size), together=32),
+    )
+    return {level.number: level for level in both}
+
+
+def _level2_recipe(settings: NexradSettings) -> Level2Recipe:
     products = (
         replace(
             PRODUCTS[name],
@@ -66,4 +81,4 @@ def recipe(settings: NexradSettings) -> Recipe:
         )
         for name in settings.products
     )
-    return Recipe(tuple(products), settings.image_size)
+    return Level2Recipe(tuple(products), settings.image_size)

@@ -73,8 +73,13 @@ def image_name(scan_key: str, product: str, index: int, sha256: str) -> str:
     return f"{scan_key}_{product}_idx{index}.{sha256[:8]}.png"
 
 
+def document_name(scan_key: str, name: str, sha256: str) -> str:
+    """File name of a document of vectors: `<key>_<name>.<digest8>.geojson`."""
+    return f"{scan_key}_{name}.{sha256[:8]}.geojson"
+
+
 def image(level: int, scan_key: str, name: str) -> str:
-    """The object of an image whose file name is `name`."""
+    """The object of an image, or of another rendering of a scan, whose file name is `name`."""
     return f"{images_prefix(level, scan_key[:4], scan_day(scan_key))}{name}"
 
 

@@ -74,9 +74,9 @@ class Tilt(msgspec.Struct, frozen=True):
 class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One product of a scan; `tilts` from the lowest angle up, so a tilt's place is its `idx`.
 
-    A palette index is a value: `value = index * scale + offset` in `unit`, but for indices below
-    `first_value_index`, which mean what `codes` says (0 below threshold or no data, 1 range folded).
-    `value_range` is what the colour table `colours` spans.
+    A palette index is a value: `value = index * scale + offset` in `unit`, or `values[index]` where the steps
+    are uneven. The indices that `codes` names, and all below `first_value_index`, are no values but what it
+    says: below threshold, range folded, a class. `value_range` is what the colour table `colours` spans.
     """
 
     unit: str
@@ -84,11 +84,31 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
     offset: float
     first_value_index: int
     codes: dict[str, str]
-    colours: str
+    colours: str | None
     value_range: tuple[float, float]
     tilts: tuple[Tilt, ...]
     code: str | None = None
     """The product code in the menus (Level 3), none where a product has no codes."""
+    label: str | None = None
+    """What a person calls the product of this code."""
+    values: tuple[float | None, ...] | None = None
+    """The value of each index where they are not linear; none where an index is no value."""
+    rungs: tuple[float, ...] | None = None
+    """The values between which the table's colours are spread evenly, where that is not the range as a whole."""
+    code_colours: dict[str, str] = {}
+    """The colours (`#9c9c9c`) of indices that are flags or classes; of those not named, nothing is seen."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """Vectors of a scan as GeoJSON, or a profile as JSON: `count` features of `size` bytes in all.
+
+    `name` is the file name of its object.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    count: int
 
 
 class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -97,7 +117,8 @@ class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     `origin` says whether it was live when it was rendered, `kept` whether it is archive: retention leaves
     those alone. `fingerprint` says of which bytes and by which settings it was made (empty: to be made again);
     `missing` tells, in words, what
-    a partial volume lacks; `reason` why a scan failed. A failed scan has no layers and is in no list.
+    a partial volume lacks; `reason` why a scan failed. `layers` are its images by product, `documents` its
+    vectors by name. A failed scan has neither and is in no list.
     """
 
     key: str
@@ -115,6 +136,7 @@ class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
     corners: dict[int, Corners] = {}
     layers: dict[str, Layer] = {}
+    documents: dict[str, Document] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -130,29 +152,58 @@ class Snapshot(msgspec.Struct, frozen=True):
     schema: int = SCHEMA
 
 
-class DayHead(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a head says of one day.
+class LevelHead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a head says of one level's scans of a day.
 
-    The snapshot's revision, how many scans are listed, how many (listed or failed) retention will let go, and the
-    newest listed ones.
+    How many are listed, how many (listed or failed) retention will let go, and when the newest listed ones began.
     """
 
-    revision: int
-    scans: int
-    expiring: int
+    scans: int = 0
+    expiring: int = 0
     newest: datetime | None = None
     newest_live: datetime | None = None
 
 
+class DayHead(msgspec.Struct, frozen=True):
+    """What a head says of one day: its snapshot's revision, and what the levels have."""
+
+    revision: int
+    levels: dict[int, LevelHead] = {}
+
+    @property
+    def scans(self) -> int:
+        """How many scans are listed."""
+        return sum(level.scans for level in self.levels.values())
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest listed scan began."""
+        return max((level.newest for level in self.levels.values() if level.newest), default=None)
+
+
 class Head(msgspec.Struct, frozen=True):
-    """The days of one site, by ISO date, and its newest listed scan."""
+    """The days of one site, by ISO date."""
 
     site: str
     revision: int
     days: dict[str, DayHead] = {}
-    newest: datetime | None = None
-    newest_live: datetime | None = None
     schema: int = SCHEMA
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest listed scan of any level began."""
+        return max((day.newest for day in self.days.values() if day.newest), default=None)
+
+    def of_level(self, level: int) -> dict[date, LevelHead]:
+        """What it says of one level, by the days that have any of it."""
+        return {
+            date.fromisoformat(name): d.levels[level] for name, d in self.days.items() if level in d.levels
+        }
+
+    def newest_live(self, level: int) -> datetime | None:
+        """When the newest live scan of a level began."""
+        found = (day.newest_live for day in self.of_level(level).values())
+        return max((stamp for stamp in found if stamp), default=None)
 
 
 class SiteHead(msgspec.Struct, frozen=True):

@@ -12,8 +12,14 @@ needs_samples = pytest.mark.skipif(
 )
 
 LEVEL2 = SAMPLES / "nexrad" / "level2"
+LEVEL3 = SAMPLES / "nexrad" / "level3"
 
 
 def level2_files() -> list[Path]:
     """Every Level 2 sample volume, by path."""
     return sorted(path for path in LEVEL2.rglob("*") if path.is_file())
+
+
+def level3_files() -> list[Path]:
+    """Every Level 3 sample product, by name."""
+    return sorted(path for path in LEVEL3.iterdir() if path.is_file())

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
 from functools import lru_cache
 from importlib import resources
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nexrad_assets.radar.products import Product, Rgb
+from nexrad_assets.radar.volume import Meaning
 
 Palette = NDArray[np.uint8]
 
@@ -45,21 +46,44 @@ def digest(name: str) -> str:
     return hashlib.sha256(table(name).tobytes()).hexdigest()[:8]
 
 
-def palette(
-    name: str,
-    values: NDArray[np.floating[Any]],
-    value_range: tuple[float, float],
-    transparent: Collection[int],
-) -> Palette:
-    """The RGBA palette, uint8 (256, 4), that colours index `i` by `values[i]`.
+def _share(values: NDArray[np.float64], product: Product) -> NDArray[np.float64]:
+    """How far up the colour table values are: 0 at its lower end, 1 at its upper one."""
+    if product.rungs is not None:
+        return np.interp(values, product.rungs, np.linspace(0.0, 1.0, len(product.rungs)))
+    low, high = product.value_range
+    return (values - low) / (high - low)
 
-    The table spans `value_range`; values outside take its end colours. The indices in `transparent` show
-    nothing.
+
+def looks(product: Product) -> str:
+    """What a product's colours are known by, for fingerprints."""
+    classes = {code: one.rgb for code, one in product.classes.items()}
+    table_digest = None if product.colours is None else digest(product.colours)
+    own = (sorted(product.flag_colours.items()), sorted(classes.items()), product.rungs, product.unseen)
+    return f"{product.name} {product.value_range} {product.colours} {table_digest} {own}"
+
+
+def of_product(product: Product, meaning: Meaning) -> Palette:
+    """The RGBA palette, uint8 (256, 4), of a product whose palette indices have this meaning.
+
+    The product's table spans its range; values outside take its end colours. Indices that are no values show
+    nothing, but for flags and classes that have colours of their own.
     """
-    low, high = value_range
-    places = np.floor((values - low) / (high - low) * 256.0)
-    colours = np.empty((256, 4), np.uint8)
-    colours[:, :3] = table(name)[np.clip(places, 0, 255).astype(np.intp)]
-    colours[:, 3] = 255
-    colours[list(transparent)] = 0
+    colours = np.zeros((256, 4), np.uint8)
+    if product.colours is not None:
+        values = meaning.table()
+        is_seen = ~np.isnan(values)
+        if product.unseen is not None:
+            is_seen[is_seen] &= (values[is_seen] < product.unseen[0]) | (values[is_seen] > product.unseen[1])
+        places = np.floor(_share(values[is_seen], product) * 256.0)
+        colours[is_seen, :3] = table(product.colours)[np.clip(places, 0, 255).astype(np.intp)]
+        colours[is_seen, 3] = 255
+    for code, rgb in of_codes(product, meaning).items():
+        colours[code] = (*rgb, 255)
     return colours
+
+
+def of_codes(product: Product, meaning: Meaning) -> dict[int, Rgb]:
+    """The colours of the palette indices that are flags or classes and have colours of their own."""
+    flagged = {code: product.flag_colours.get(words) for code, words in meaning.flags.items() if code < 256}
+    seen = {code: rgb for code, rgb in flagged.items() if rgb is not None}
+    return {**seen, **{code: one.rgb for code, one in product.classes.items()}}

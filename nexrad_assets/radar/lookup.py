@@ -17,7 +17,7 @@ from nexrad_assets.radar.mercator import Canvas
 from nexrad_assets.radar.volume import Moment, Sweep
 
 WIDEST_RAY = 1.5
-"""A ray reaches to the middle between it and its neighbour, but no further than this many half spacings."""
+"""A ray reaches to where the next one begins, but no further than this many half spacings."""
 
 GROUP = 8
 """Gates that are tested for content together: one 64-bit word of codes."""
@@ -68,8 +68,9 @@ def lookup(sweep: Sweep, moment: Moment, codes: NDArray[np.uint8], canvas: Canva
     centres = sweep.azimuth_deg.astype(np.float64) % 360.0
     order = np.argsort(centres, kind="stable")
     around = np.concatenate((order[-1:], order, order[:1]))
-    rank, is_seen = _nearest(centres[order], sweep.spacing_deg)
-    gate = _gates(moment, sweep.measured_deg, canvas)
+    begins = None if sweep.width_deg is None else centres[order] - sweep.width_deg[order] / 2.0
+    rank, is_seen = _nearest(centres[order], begins, sweep.spacing_deg)
+    gate = _gates(moment, None if sweep.along_ground else sweep.measured_deg, canvas)
     is_gate = (gate >= 0) & (gate < gates)
     content = padded.view(np.uint64)[around] != 0
     counts = np.zeros((content.shape[0] + 1, content.shape[1] + 1), np.int32)
@@ -84,25 +85,34 @@ def lookup(sweep: Sweep, moment: Moment, codes: NDArray[np.uint8], canvas: Canva
     )
 
 
-def _nearest(turned: NDArray[np.float64], spacing_deg: float) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """For each azimuth bin the nearest ray, and whether it reaches there.
+def _nearest(
+    turned: NDArray[np.float64], begins: NDArray[np.float64] | None, spacing_deg: float
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """For each azimuth bin the ray that looks there, and whether it reaches there.
 
-    `turned` are azimuths of ray centres, rising; a ray's number is its place among them, counted from 1, with the
-    last ray before them as 0 and the first after them once more.
+    `turned` are azimuths of ray centres, rising, `begins` those where the rays begin; without them it is the nearest
+    ray. A ray's number is its place among them, counted from 1, with the last ray before them as 0 and the first
+    after them once more.
     """
     around = np.concatenate((turned[-1:] - 360.0, turned, turned[:1] + 360.0))
+    edges = (around[1:] + around[:-1]) / 2.0
+    if begins is not None:
+        # Rising also where a damaged file has a ray that spans others.
+        edges = np.maximum.accumulate(np.concatenate((begins, begins[:1] + 360.0)))
     bins = azimuth_centres_deg()
-    nearest = np.searchsorted((around[1:] + around[:-1]) / 2.0, bins)
+    nearest = np.searchsorted(edges, bins)
     reaches = np.abs(around[nearest] - bins) <= WIDEST_RAY * spacing_deg / 2.0
     return nearest.astype(np.int32), reaches
 
 
-def _gates(moment: Moment, elevation_deg: float, canvas: Canvas) -> NDArray[np.intp]:
+def _gates(moment: Moment, elevation_deg: float | None, canvas: Canvas) -> NDArray[np.intp]:
     """The number of the gate above each bin of ground range, also below 0 and past the last; rising.
 
+    Without an elevation, gates are measured along the ground.
     One bin more than RANGE_BINS: the last one, past every gate, is what pixels beyond the canvas's range have.
     """
-    slant = beam.slant_range_m(ground_centres_m(canvas), elevation_deg)
+    ground = ground_centres_m(canvas)
+    slant = ground if elevation_deg is None else beam.slant_range_m(ground, elevation_deg)
     past = moment.codes.shape[1]
     gate = np.floor((slant - moment.first_gate_m) / moment.gate_spacing_m + 0.5)
     found = np.full(RANGE_BINS + 1, past, np.intp)

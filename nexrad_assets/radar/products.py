@@ -1,16 +1,29 @@
-"""The table of products that are rendered from Level 2: which moment, unit, range and colours."""
+"""How what a radar measures is shown: unit, range, colours; and the table of what is rendered from Level 2."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeClass:
+    """A gate code that is no number but a class: its name and colour."""
+
+    name: str
+    rgb: Rgb
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
     """How a moment is shown. `value_range` (in `unit`) is what the colour table `colours` spans.
 
-    `transparent` are the gate codes that show nothing; `codes` says what the indices below 2 mean.
+    The table's colours are spread evenly over the range, or between its `rungs`: values that rise from its lowest
+    to its highest, closer where it matters. Gate codes that are no values show nothing, but for those whose
+    meaning `flag_colours` names, and for `classes`, which are the values of a product that tells kinds and
+    not amounts and has no table; nor do values in `unseen`, both ends included.
     """
 
     name: str
@@ -18,9 +31,11 @@ class Product:
     moment: str
     unit: str
     value_range: tuple[float, float]
-    colours: str
-    transparent: tuple[int, ...]
-    codes: Mapping[int, str]
+    colours: str | None
+    flag_colours: Mapping[str, Rgb] = field(default_factory=dict)
+    classes: Mapping[int, CodeClass] = field(default_factory=dict)
+    rungs: tuple[float, ...] | None = None
+    unseen: tuple[float, float] | None = None
 
 
 REFLECTIVITY = Product(
@@ -30,8 +45,6 @@ REFLECTIVITY = Product(
     unit="dBZ",
     value_range=(-20.0, 60.0),
     colours="NWSRef",
-    transparent=(0, 1),
-    codes={0: "below threshold or no data", 1: "range folded"},
 )
 
 PRODUCTS: Mapping[str, Product] = {REFLECTIVITY.name: REFLECTIVITY}

@@ -19,13 +19,10 @@ from nexrad_assets.radar.geometry import BLOCK_COLUMNS, BLOCK_ROWS, Geometry, Ge
 from nexrad_assets.radar.lookup import Lookup, lookup
 from nexrad_assets.radar.mercator import Canvas, LonLat, canvas_range_km
 from nexrad_assets.radar.products import Product
-from nexrad_assets.radar.volume import Moment, Sweep, Volume
+from nexrad_assets.radar.volume import FIRST_VALUE, Meaning, Moment, Sweep, Volume
 
 RENDER_VERSION = 1
 """Grows when the same input gives other indices or colours, so that stored images are made again."""
-
-FIRST_VALUE = 2
-"""Index and gate code from which on a number is a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,8 @@ class Job:
 class Picture:
     """A rendered sweep: the PNG, and what a map and a reader of it must know.
 
-    `corners` are `(longitude, latitude)` north-west, north-east, south-east, south-west; a palette index from
-    `FIRST_VALUE` up stands for `index * scale + offset`.
+    `corners` are `(longitude, latitude)` north-west, north-east, south-east, south-west; `meaning` is that of the
+    palette's indices.
     """
 
     job: Job
@@ -56,8 +53,7 @@ class Picture:
     range_km: float
     start: datetime
     end: datetime
-    scale: float
-    offset: float
+    meaning: Meaning
 
 
 def jobs(volume: Volume, product: Product) -> Iterator[Job]:
@@ -70,15 +66,15 @@ def jobs(volume: Volume, product: Product) -> Iterator[Job]:
 def render(job: Job, size: int, cache: GeometryCache) -> Picture:
     """Make one image of `size` pixels a side."""
     moment = job.sweep.moments[job.product.moment]
-    reach_m = float(beam.ground_range_m(moment.last_edge_m, job.sweep.measured_deg))
+    reach_m = moment.last_edge_m
+    if not job.sweep.along_ground:
+        reach_m = float(beam.ground_range_m(reach_m, job.sweep.measured_deg))
     canvas = Canvas(job.volume.latitude_deg, job.volume.longitude_deg, canvas_range_km(reach_m), size)
-    codes, scale, offset = index_codes(moment, job.product)
+    codes, meaning = index_codes(moment, job.product)
     rows = png.blank_rows(size)
     geometry = cache.get(canvas)
     draw(job.sweep, moment, codes, geometry, rows[:, 1:])
-    values = np.arange(256) * scale + offset
-    palette = colours.palette(job.product.colours, values, job.product.value_range, job.product.transparent)
-    data = png.encode(rows, palette)
+    data = png.encode(rows, colours.of_product(job.product, meaning))
     return Picture(
         job=job,
         png=data,
@@ -88,27 +84,27 @@ def render(job: Job, size: int, cache: GeometryCache) -> Picture:
         range_km=round(min(reach_m / 1000.0, canvas.range_km), 3),
         start=_utc(job.sweep.time_s.min()),
         end=_utc(job.sweep.time_s.max()),
-        scale=scale,
-        offset=offset,
+        meaning=meaning,
     )
 
 
-def index_codes(moment: Moment, product: Product) -> tuple[NDArray[np.uint8], float, float]:
-    """A moment's palette indices (its shape, uint8), and the scale and offset that make them values.
+def index_codes(moment: Moment, product: Product) -> tuple[NDArray[np.uint8], Meaning]:
+    """A moment's palette indices (its shape, uint8), and what they mean.
 
     Codes of 8 bits are indices as they are. Wider ones are laid linearly over the product's range: 2 to 255,
-    values outside taking the ends.
+    values outside taking the ends; below are no data (0) and range folded (1).
     """
+    meaning = moment.meaning
     if moment.codes.dtype == np.uint8:
-        return moment.codes.astype(np.uint8, copy=False), 1.0 / moment.scale, -moment.offset / moment.scale
+        return moment.codes.astype(np.uint8, copy=False), meaning
     low, high = product.value_range
     step = (high - low) / (255 - FIRST_VALUE)
-    values = (np.arange(int(moment.codes.max(initial=0)) + 1) - moment.offset) / moment.scale
-    table = np.clip(np.rint((values - low) / step), 0, 255 - FIRST_VALUE).astype(np.uint8) + np.uint8(
-        FIRST_VALUE
-    )
-    table[:FIRST_VALUE] = np.arange(FIRST_VALUE)[: table.size]
-    return table[moment.codes], step, low - FIRST_VALUE * step
+    values = meaning.table(int(moment.codes.max(initial=0)) + 1)
+    table = np.zeros(values.size, np.uint8)
+    is_value = ~np.isnan(values)
+    table[is_value] = np.clip(np.rint((values[is_value] - low) / step), 0, 255 - FIRST_VALUE) + FIRST_VALUE
+    table[1 : meaning.first_value] = 1
+    return table[moment.codes], Meaning(step, low - FIRST_VALUE * step)
 
 
 def draw(

@@ -60,10 +60,32 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """A thunderstorm at one moment: its middle in km east and north of the site, its age since its birth.
+
+    `slot` and `generation` name it through all its life. `peak_dbz` and `top_km` are those of its middle,
+    its axes half its extent along `turn` (radians, counter-clockwise from east) and across.
+    """
+
+    slot: int
+    generation: int
+    east_km: float
+    north_km: float
+    age_s: float
+    axes_km: tuple[float, float]
+    turn: float
+    peak_dbz: float
+    top_km: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Life:
     """One generation of a slot: its random numbers, age in seconds since mid-life, vigour from 0 to 1."""
 
+    slot: int
+    generation: int
     random: np.random.Generator
+    length_s: float
     age_s: float
     vigour: float
 
@@ -112,7 +134,26 @@ def _lives(
         length_s = own.uniform(*hours) * 3600.0
         generation, share = divmod(time_s / length_s + own.uniform(), 1.0)
         random = _random(seed, site, kind, slot, int(generation))
-        yield _Life(random, (share - 0.5) * length_s, float(np.sqrt(np.sin(np.pi * share))))
+        vigour = float(np.sqrt(np.sin(np.pi * share)))
+        yield _Life(slot, int(generation), random, length_s, (share - 0.5) * length_s, vigour)
+
+
+def storm_cells(seed: int, site: str, time_s: float) -> list[Cell]:
+    """The thunderstorms that a scene of this time has painted, but for those of squall lines."""
+    drift = storm_drift(seed, site)
+    lives = _lives(seed, site, time_s, "cell", _CELL_SLOTS, (0.7, 1.8))
+    return [_cell(drift, life) for life in lives]
+
+
+def _cell(drift: Drift, life: _Life) -> Cell:
+    """An elliptical thunderstorm of 6 to 15 km."""
+    east_km, north_km = _place(drift, life, 200.0)
+    axes = life.random.uniform(6.0, 15.0), life.random.uniform(6.0, 15.0)
+    peak = 40.0 + life.random.uniform(8.0, 24.0) * life.vigour
+    top = 5.0 + life.random.uniform(4.0, 11.0) * life.vigour
+    turn = life.random.uniform(0.0, np.pi)
+    age_s = life.age_s + life.length_s / 2.0
+    return Cell(life.slot, life.generation, east_km, north_km, age_s, axes, turn, peak, top)
 
 
 def _paint_rain(new: Scene, seed: int, site: str, time_s: float) -> None:
@@ -120,25 +161,27 @@ def _paint_rain(new: Scene, seed: int, site: str, time_s: float) -> None:
         _paint_shield(new, life)
     for life in _lives(seed, site, time_s, "line", 1, (3.0, 5.0)):
         _paint_line(new, life)
-    for life in _lives(seed, site, time_s, "cell", _CELL_SLOTS, (0.7, 1.8)):
-        _paint_cell(new, life)
+    for cell in storm_cells(seed, site, time_s):
+        _paint_cell(new, cell)
 
 
-def _centre(new: Scene, life: _Life, within_km: float) -> tuple[float, float]:
-    """Where a storm is now, in the maps' km; at mid-life it is within this distance of the site."""
+def _place(drift: Drift, life: _Life, within_km: float) -> tuple[float, float]:
+    """Where a storm is now, in km from the site; at mid-life it is within this distance."""
     distance, angle = within_km * np.sqrt(life.random.uniform()), life.random.uniform(0.0, 2.0 * np.pi)
-    east = distance * np.sin(angle) + new.drift.east_kmps * life.age_s - new.origin_east_km
-    north = distance * np.cos(angle) + new.drift.north_kmps * life.age_s - new.origin_north_km
+    east = distance * np.sin(angle) + drift.east_kmps * life.age_s
+    north = distance * np.cos(angle) + drift.north_kmps * life.age_s
     return float(east), float(north)
 
 
-def _paint_cell(new: Scene, life: _Life) -> None:
-    """An elliptical thunderstorm of 6 to 15 km."""
-    centre = _centre(new, life, 200.0)
-    axes = life.random.uniform(6.0, 15.0), life.random.uniform(6.0, 15.0)
-    peak = 40.0 + life.random.uniform(8.0, 24.0) * life.vigour
-    top = 5.0 + life.random.uniform(4.0, 11.0) * life.vigour
-    _paint_ellipse(new, centre, axes, life.random.uniform(0.0, np.pi), (peak, top, CONVECTIVE))
+def _centre(new: Scene, life: _Life, within_km: float) -> tuple[float, float]:
+    """Where a storm is now, in the maps' km."""
+    east, north = _place(new.drift, life, within_km)
+    return east - new.origin_east_km, north - new.origin_north_km
+
+
+def _paint_cell(new: Scene, cell: Cell) -> None:
+    centre = cell.east_km - new.origin_east_km, cell.north_km - new.origin_north_km
+    _paint_ellipse(new, centre, cell.axes_km, cell.turn, (cell.peak_dbz, cell.top_km, CONVECTIVE))
 
 
 def _paint_shield(new: Scene, life: _Life) -> None:

@@ -20,6 +20,7 @@ from store.snapshot import (
     HeadIndex,
     Image,
     Layer,
+    LevelHead,
     Scan,
     SiteHead,
     Snapshot,
@@ -169,17 +170,16 @@ class Publisher:
     def _write(self, site: str, day: date, scans: dict[str, Scan]) -> None:
         self._revision += 1
         self.store.put(keys.snapshot(site, day), encode(Snapshot(site, day, self._revision, ordered(scans))))
-        listed = [scan.start for scan in lists.listed(scans.values())]
-        live = [scan.start for scan in lists.listed(scans.values()) if scan.origin == "live"]
-        newest, newest_live = max(listed, default=None), max(live, default=None)
-        self._announce(site, day, DayHead(self._revision, len(listed), len(live), newest, newest_live))
+        listed = list(lists.listed(scans.values()))
+        by_level = {level: [one for one in listed if one.level == level] for level in lists.LEVELS}
+        heads = {level: _level_head(scans) for level, scans in by_level.items() if scans}
+        self._announce(site, day, DayHead(self._revision, heads))
 
     def _announce(self, site: str, day: date, line: DayHead) -> None:
         days = dict(sorted({**self._head(site).days, day.isoformat(): line}.items()))
-        newest = max((one.newest for one in days.values() if one.newest), default=None)
-        newest_live = max((one.newest_live for one in days.values() if one.newest_live), default=None)
-        self.store.put(keys.head(site), encode(Head(site, self._revision, days, newest, newest_live)))
-        sites = {**self._index().sites, site: SiteHead(self._revision, newest)}
+        head = Head(site, self._revision, days)
+        self.store.put(keys.head(site), encode(head))
+        sites = {**self._index().sites, site: SiteHead(self._revision, head.newest)}
         self.store.put(keys.HEAD_INDEX, encode(HeadIndex(dict(sorted(sites.items())))))
 
     def _head(self, site: str) -> Head:
@@ -193,6 +193,12 @@ class Publisher:
             return decode(self.store.get(keys.HEAD_INDEX).data, HeadIndex, keys.HEAD_INDEX)
         except ObjectMissing:
             return HeadIndex()
+
+
+def _level_head(scans: list[Scan]) -> LevelHead:
+    live = [scan.start for scan in scans if scan.origin == "live"]
+    newest = max((scan.start for scan in scans), default=None)
+    return LevelHead(len(scans), len(live), newest, max(live, default=None))
 
 
 def _objects(scans: Iterable[Scan]) -> set[str]:

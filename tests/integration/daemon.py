@@ -41,7 +41,7 @@ class Deployment:
     """Where `settings` say the store is, if not in a folder of `home`."""
 
     def __post_init__(self) -> None:
-        for folder in (self.source, self.dagster_home):
+        for folder in (self.source, self.products, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", self.dagster_home / "dagster.yaml")
         with self.instance():
@@ -51,6 +51,10 @@ class Deployment:
     @property
     def source(self) -> Path:
         return self.home / "source"
+
+    @property
+    def products(self) -> Path:
+        return self.home / "products"
 
     @property
     def dagster_home(self) -> Path:
@@ -71,6 +75,7 @@ class Deployment:
             "DAGSTER_HOME": str(self.dagster_home),
             "STORE": str(self.home / "store"),
             "NEXRAD_SOURCE": str(self.source),
+            "NEXRAD_LEVEL3_SOURCE": str(self.products),
             "NEXRAD_GEOMETRY_CACHE": str(self.home / "geometry"),
             "NEXRAD_IMAGE_SIZE": "256",
             "NEXRAD_LIVE": "1",

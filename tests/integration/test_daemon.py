@@ -15,7 +15,7 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from nexrad_assets import scans
 from nexrad_assets.definitions import build_definitions
-from nexrad_assets.metadata import SCAN_LIST, SWEEPS, VOLUMES
+from nexrad_assets.metadata import RAW, RENDERED, SCAN_LIST
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.radar.coverage import VCP_212
 from nexrad_assets.radar.simulator import simulate_volume
@@ -81,7 +81,7 @@ def test_a_dropped_volume_is_served_and_old_days_are_filled_in_beside(deployment
         scan = deployment.wait_for("listed scan", lambda: listed(deployment, "KPDT", key), START_S)
         assert scan.origin == "live"
         stored = {info.key: info.size for info in deployment.store.list("plots_level2/")}
-        assert [image.size for image in scans.images(scan)] == [stored[k] for k in scans.image_keys(scan)]
+        assert [image.size for image in scans.images(scan)] == [stored[k] for k in scans.object_keys(scan)]
         assert {run.status for run in ended_runs(deployment, instance)} == {DagsterRunStatus.SUCCESS}
 
         shown = deployment.wait_for("scan in the API", lambda: served(api, key), 10)
@@ -152,7 +152,7 @@ def start_backfill(instance: DagsterInstance, partitions: list[SiteDay], sites: 
         backfill_id="testfill",
         asset_graph=definitions.get_repository_def().asset_graph,
         partition_names=[partition_key(one) for one in partitions],
-        asset_selection=[VOLUMES, SWEEPS, SCAN_LIST],
+        asset_selection=[RAW[2], RENDERED[2], SCAN_LIST],
         backfill_timestamp=time.time(),
         tags={},
         dynamic_partitions_store=instance,

@@ -65,9 +65,11 @@ class World:
         os.utime(path, (time.time() - 60, time.time() - 60))
         return path
 
-    def run(self, tags: dict[str, str], *, run_config=None, selection=None) -> dg.ExecuteInProcessResult:
-        """A run of the live job with these tags, in this process."""
-        job = self.definitions.resolve_job_def("nexrad_live")
+    def run(
+        self, tags: dict[str, str], *, level=2, run_config=None, selection=None
+    ) -> dg.ExecuteInProcessResult:
+        """A run of a level's live job with these tags, in this process."""
+        job = self.definitions.resolve_job_def(f"nexrad_live_level{level}")
         return job.execute_in_process(
             instance=self.instance,
             tags=tags,
@@ -100,9 +102,12 @@ def range_tags(first: str, last: str, day=TODAY, *, live: bool = True) -> dict[s
 
 def make_world(folder: Path, sites: tuple[str, ...], **settings) -> World:
     source = folder / "source"
+    products = folder / "products"
     source.mkdir(exist_ok=True)
+    products.mkdir(exist_ok=True)
     values = {
         "source": str(source),
+        "level3_source": str(products),
         "store": str(folder / "store"),
         "sites": sites,
         "primary_site": sites[0],
@@ -120,4 +125,5 @@ def world(tmp_path: Path) -> World:
     return make_world(tmp_path, ("KPDT", "KLOT", "KTLX"))
 
 
-VOLUMES, SWEEPS, SCAN_LIST = metadata.VOLUMES, metadata.SWEEPS, metadata.SCAN_LIST
+VOLUMES, SWEEPS, SCAN_LIST = metadata.RAW[2], metadata.RENDERED[2], metadata.SCAN_LIST
+FILES, PRODUCTS = metadata.RAW[3], metadata.RENDERED[3]

@@ -22,13 +22,15 @@ class FaultyS3:
 
     `faults` are taken one a request, whatever it asks for: `ok`, `503`, `403`, `404`, `slow` (answers after
     `slow_s`), `reset` (hangs up), `cut` (half the body), `shorter` (half the body, and says so), `replaced`
-    (as many other bytes).
+    (as many other bytes of an object), `empty` and `page` (no listing, but nothing or a web page). An object takes
+    `get_s`, a listing `list_s`.
     """
 
     objects: dict[str, bytes] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     slow_s: float = 3.0
     get_s: float = 0.0
+    list_s: float = 0.0
     page: int = 1000
     endpoint: str = ""
     asked: list[str] = field(default_factory=list)
@@ -55,7 +57,8 @@ class FaultyS3:
                 self._at_once -= 1
 
     def listing(self, query: dict[str, list[str]]) -> bytes:
-        keys = sorted(key for key in self.objects if key.startswith(query.get("prefix", [""])[0]))
+        prefix, after = (query.get(name, [""])[0] for name in ("prefix", "start-after"))
+        keys = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
         begin = int(query.get("continuation-token", ["0"])[0])
         shown, more = keys[begin : begin + self.page], begin + self.page < len(keys)
         rows = "".join(
@@ -96,7 +99,13 @@ class Handler(BaseHTTPRequestHandler):
             if key:
                 self.send_object(key, fault)
             else:
-                self.send(200, self.state.listing(parse_qs(url.query)))
+                self.send_listing(parse_qs(url.query), fault)
+
+    def send_listing(self, query: dict[str, list[str]], fault: str) -> None:
+        time.sleep(self.state.list_s)
+        body = self.state.listing(query)
+        wrong = {"shorter": body[: len(body) // 2], "empty": b"", "page": b"<html><body>Log in</body></html>"}
+        self.send(200, wrong.get(fault, body), cut=fault == "cut")
 
     def send_object(self, key: str, fault: str) -> None:
         time.sleep(self.state.get_s)

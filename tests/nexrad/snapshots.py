@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
+from nexrad_assets import names
+from nexrad_assets.radar.level3.products import PRODUCTS
 from store import keys
 from store.snapshot import Corners, Image, Layer, Scan, SourceFile, Tilt
 
@@ -54,6 +58,21 @@ def scan(time, *, site="KPDT", origin="live", tilts=2, status="whole", digest="0
         corners={460: CORNERS},
         layers={} if status == "failed" else {"reflectivity": layer},
     )
+
+
+def product(time, code, *, site="KPDT", group=None, label=None, origin="live", digest="0" * 64):
+    """A Level 3 scan of one image: of the code's own group where the table has it."""
+    like = scan(time, site=site, origin=origin, tilts=1, digest=digest)
+    known = PRODUCTS.get(code)
+    group = group or known.look.name
+    key = names.scan_key(site, like.start, code)
+    (layer,) = like.layers.values()
+    image = msgspec.structs.replace(layer.tilts[0].images[0], name=keys.image_name(key, group, 0, digest))
+    layer = msgspec.structs.replace(
+        layer, tilts=(Tilt(0.5, (image,)),), code=code, label=label or known.label
+    )
+    source = SourceFile(names.product_file_name(site, code, like.start), "e1", 100)
+    return msgspec.structs.replace(like, key=key, level=3, source=source, layers={group: layer})
 
 
 def by_key(*scans):

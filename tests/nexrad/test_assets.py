@@ -50,7 +50,7 @@ def test_a_range_run_of_sites_has_the_metadata_of_each_site_apart(world, volume)
 
 def test_a_run_of_one_partition_works_as_well(world, volume):
     world.drop("KPDT", at("11:50"), volume)
-    job = world.definitions.resolve_job_def("nexrad_live")
+    job = world.definitions.resolve_job_def("nexrad_live_level2")
     key = partition_key(SiteDay(TODAY, "KPDT"))
     assert job.execute_in_process(instance=world.instance, partition_key=key).success
     assert set(world.scans("KPDT")) == {"KPDT20260409_115000_V06"}
@@ -99,7 +99,7 @@ def test_a_broken_volume_is_told_of_and_the_others_go_on(world, volume):
     shown = world.metadata_of(SWEEPS, "KPDT")
     assert (shown["rendered"], shown["failed"]) == (1, 1)
     assert "KPDT20260409_114500_V06" in shown["failures"]
-    assert evaluation(result, "a_volume_was_readable").passed
+    assert evaluation(result, "a_file_was_readable").passed
 
 
 def test_a_day_of_broken_volumes_alone_fails_the_check_and_blocks_what_follows(world):
@@ -107,7 +107,7 @@ def test_a_day_of_broken_volumes_alone_fails_the_check_and_blocks_what_follows(w
     world.drop("KPDT", at("11:50"), BROKEN)
     result = world.run(range_tags("KPDT", "KPDT"))
     assert not result.success
-    found = evaluation(result, "a_volume_was_readable")
+    found = evaluation(result, "a_file_was_readable")
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "2026-04-09|KPDT" in found.description
     assert not result.asset_materializations_for_node("nexrad_scan_list")
@@ -118,7 +118,7 @@ def test_a_site_of_broken_volumes_does_not_block_its_neighbours_in_the_run(world
     world.drop("KTLX", at("11:50"), volume)
     result = world.run(range_tags("KLOT", "KTLX"))
     assert result.success
-    found = evaluation(result, "a_volume_was_readable")
+    found = evaluation(result, "a_file_was_readable")
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert found.metadata["unreadable"].value == ["2026-04-09|KPDT"]
     assert world.metadata_of(SCAN_LIST, "KTLX")["scans"] == 1
@@ -129,7 +129,7 @@ def test_a_day_of_which_nothing_could_be_fetched_fails_the_check(tmp_path, volum
     world.drop("KPDT", at("11:50"), volume)
     result = world.run(range_tags("KPDT", "KPDT"))
     assert world.metadata_of(VOLUMES, "KPDT")["failed"] == 1
-    assert not evaluation(result, "a_volume_was_readable").passed
+    assert not evaluation(result, "a_file_was_readable").passed
 
 
 def test_a_listed_image_that_is_gone_is_found_in_every_partition_of_the_run(world, volume):
@@ -140,7 +140,7 @@ def test_a_listed_image_that_is_gone_is_found_in_every_partition_of_the_run(worl
     gone = [info.key for info in store.list(keys.images_prefix(2, "KTLX", TODAY))]
     store.delete(gone)
     result = world.run(range_tags("KLOT", "KTLX"))
-    found = evaluation(result, "every_listed_image_exists")
+    found = evaluation(result, "everything_listed_exists")
     assert not found.passed
     assert found.metadata["first_missing"].value == gone
     assert "2026-04-09|KTLX" in found.description

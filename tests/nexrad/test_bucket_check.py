@@ -8,7 +8,6 @@ import pytest
 from nexrad_assets.bucket_check import advice, ignored_conditions
 from nexrad_assets.jobs import check_bucket_job
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.source import FolderSource
 from nexrad_assets.workshop import Workshop
 
 EVERYTHING = dict.fromkeys(
@@ -84,7 +83,7 @@ def test_the_job_runs_on_a_real_server(s3_server, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     bucket = s3_server.new_bucket()
     settings = NexradSettings(_env_file=None, store=f"s3://{bucket}", store_endpoint=s3_server.endpoint)
-    workshop = Workshop(settings, s3_server.store(bucket), FolderSource(tmp_path))
+    workshop = Workshop(settings, s3_server.store(bucket), {})
     with dg.DagsterInstance.ephemeral() as instance:
         result = check_bucket_job.execute_in_process(resources={"workshop": workshop}, instance=instance)
     assert result.success

@@ -32,7 +32,7 @@ def test_a_published_scan_is_in_snapshot_head_and_index(catalog):
     snapshot, head = catalog.snapshot("KPDT", DAY), catalog.head("KPDT")
     assert list(snapshot.scans) == ["KPDT20250409_110000_V06"]
     assert head.days["2025-04-09"].revision == snapshot.revision
-    assert (head.newest, head.newest_live) == (at("2025-04-09T11:00:00"), at("2025-04-09T11:00:00"))
+    assert (head.newest, head.newest_live(2)) == (at("2025-04-09T11:00:00"), at("2025-04-09T11:00:00"))
     index = decode(catalog.store.get(keys.HEAD_INDEX).data, HeadIndex, "index")
     assert index.sites["KPDT"].revision == head.revision
 
@@ -77,9 +77,9 @@ def test_a_revision_outgrows_a_day_that_was_removed_before(catalog):
 
 def test_a_day_that_is_kept_has_nothing_that_expires(catalog):
     put(catalog, scan("2025-04-09T11:00:00"), scan("2025-04-09T10:00:00"))
-    assert catalog.keep_day("KPDT", DAY) == 2
+    assert catalog.keep_day("KPDT", DAY, 2) == 2
     assert {one.kept for one in catalog.snapshot("KPDT", DAY).scans.values()} == {True}
-    assert catalog.keep_day("KPDT", DAY) == 0
+    assert catalog.keep_day("KPDT", DAY, 2) == 0
 
 
 class _DyingStore:

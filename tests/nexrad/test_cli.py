@@ -190,7 +190,7 @@ class TestBackfill:
     def test_a_removed_day_is_gone(self, tmp_path):
         nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
         done = nexrad("remove", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
-        assert done.stdout == "KLBB 2016-06-01: 1 scans with 9 images removed\n"
+        assert done.stdout == "KLBB 2016-06-01: 1 scans with 9 objects removed\n"
         assert list((tmp_path / "store").rglob("*.png")) == []
 
     def test_one_day_that_fails_does_not_stop_the_next(self, tmp_path):

@@ -63,13 +63,15 @@ def test_the_definitions_are_loadable_and_complete():
     assert {key.to_user_string() for key in repository.assets_defs_by_key} == {
         "nexrad_level2_volumes",
         "nexrad_level2_sweeps",
+        "nexrad_level3_files",
+        "nexrad_level3_products",
         "nexrad_scan_list",
     }
     assert {one.name for one in repository.asset_graph.asset_check_keys} == {
-        "a_volume_was_readable",
-        "every_listed_image_exists",
+        "a_file_was_readable",
+        "everything_listed_exists",
     }
-    assert {one.name for one in repository.sensor_defs} == {"nexrad_live_volumes"}
+    assert {one.name for one in repository.sensor_defs} == {"nexrad_live_level2", "nexrad_live_level3"}
     assert {one.job_name for one in repository.schedule_defs} == {
         "nexrad_retention",
         "nexrad_reconcile",
@@ -80,13 +82,20 @@ def test_the_definitions_are_loadable_and_complete():
 @pytest.mark.parametrize(("live", "status"), [(True, "RUNNING"), (False, "STOPPED")])
 def test_the_sensor_runs_by_itself_only_where_the_settings_say_live(live, status):
     settings = NexradSettings(_env_file=None, sites=("KPDT",), live=live)
-    (sensor,) = build_definitions(settings=settings).get_repository_def().sensor_defs
-    assert sensor.default_status.value == status
+    sensors = build_definitions(settings=settings).get_repository_def().sensor_defs
+    assert [sensor.default_status.value for sensor in sensors] == [status, status]
+
+
+def test_without_codes_to_follow_the_sensor_of_level_3_stays_stopped():
+    settings = NexradSettings(_env_file=None, sites=("KPDT",), live=True, level3_products=())
+    sensors = build_definitions(settings=settings).get_repository_def().sensor_defs
+    status = {sensor.name: sensor.default_status.value for sensor in sensors}
+    assert status == {"nexrad_live_level2": "RUNNING", "nexrad_live_level3": "STOPPED"}
 
 
 def test_every_run_has_one_process():
     definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
-    for job in ("nexrad_live", "nexrad_retention"):
+    for job in ("nexrad_live_level2", "nexrad_live_level3", "nexrad_retention"):
         assert definitions.resolve_job_def(job).executor_def is dg.in_process_executor
 
 
@@ -100,7 +109,7 @@ def test_only_the_blocking_check_blocks():
     definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
     graph = definitions.get_repository_def().asset_graph
     blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys}
-    assert blocking == {"a_volume_was_readable": True, "every_listed_image_exists": False}
+    assert blocking == {"a_file_was_readable": True, "everything_listed_exists": False}
 
 
 def test_the_shipped_instance_sends_no_telemetry_and_bounds_what_runs_at_once(tmp_path):
@@ -118,7 +127,7 @@ def test_the_shipped_instance_sends_no_telemetry_and_bounds_what_runs_at_once(tm
 
 def test_fetching_and_rendering_have_a_pool_each():
     definitions = build_definitions(settings=NexradSettings(_env_file=None, sites=("KPDT",)))
-    pools = {op.name: op.pool for op in definitions.resolve_job_def("nexrad_live").all_node_defs}
+    pools = {op.name: op.pool for op in definitions.resolve_job_def("nexrad_live_level2").all_node_defs}
     assert pools["nexrad_level2_volumes"] == FETCH_POOL
     assert pools["nexrad_level2_sweeps"] == RENDER_POOL
 

@@ -1,14 +1,21 @@
 """What snapshots say: the live window, lists, options, sweep metadata."""
 
+from collections import Counter
 from datetime import date, timedelta
 
 import pytest
 
+from nexrad_assets.radar.level3.products import MENUS
 from store import lists
-from store.snapshot import DayHead, Head, Snapshot
-from tests.nexrad.snapshots import at, by_key, scan
+from store.snapshot import DayHead, Head, LevelHead, Snapshot
+from tests.nexrad.snapshots import at, by_key, product, scan
 
 NOW = at("2025-04-09T12:00:00")
+
+
+def day_head(*, newest, live=None, level=2):
+    live_at = None if live is None else at(live)
+    return DayHead(1, {level: LevelHead(1, 1, newest=at(newest), newest_live=live_at)})
 
 
 def keys_of(scans):
@@ -46,13 +53,9 @@ def test_the_days_of_the_window_are_those_that_can_hold_it():
         "KPDT",
         1,
         days={
-            "2013-05-20": DayHead(1, 200, 0, newest=at("2013-05-20T23:58:00")),
-            "2025-04-08": DayHead(
-                1, 9, 9, newest=at("2025-04-08T23:57:00"), newest_live=at("2025-04-08T23:57:00")
-            ),
-            "2025-04-09": DayHead(
-                1, 1, 1, newest=at("2025-04-09T00:30:00"), newest_live=at("2025-04-09T00:30:00")
-            ),
+            "2013-05-20": day_head(newest="2013-05-20T23:58:00"),
+            "2025-04-08": day_head(newest="2025-04-08T23:57:00", live="2025-04-08T23:57:00"),
+            "2025-04-09": day_head(newest="2025-04-09T00:30:00", live="2025-04-09T00:30:00"),
         },
     )
     now = at("2025-04-09T00:31:00")
@@ -88,12 +91,66 @@ def test_lists_have_every_product_and_count_tilts():
     }
 
 
-def test_options_have_every_menu():
-    assert lists.options([scan("2025-04-09T11:00:00")]) == {
-        "hydrometeor": [],
-        "precipitation": [],
-        "reflectivity": [{"value": None, "label": None, "count": 0}],
-    }
+class TestOptions:
+    def test_every_menu_is_there_and_reflectivity_has_its_one_entry(self):
+        options = lists.options([scan("2025-04-09T11:00:00")], MENUS)
+        assert list(options) == ["hydrometeor", "precipitation", "reflectivity"]
+        assert options["reflectivity"] == [{"value": None, "label": None, "count": 0}]
+
+    def test_codes_come_in_the_order_of_the_menu_with_counts_of_exactly_these_scans(self):
+        scans = [product("2025-04-09T11:00:00", "HHC"), product("2025-04-09T11:05:00", "HHC")]
+        scans += [product("2025-04-09T11:00:00", "N0H"), product("2025-04-09T11:00:00", "DAA")]
+        options = lists.options(scans, MENUS)
+        shown = [one["value"] for one in options["hydrometeor"]]
+        assert shown == ["N0H", "N1H", "NAH", "NBH", "N2H", "N3H", "NXH", "NYH", "NZH", "HHC"]
+        counts = {one["value"]: one["count"] for menu in options.values() for one in menu}
+        assert {code for code, count in counts.items() if count} == {"HHC", "N0H", "DAA"}
+        assert (counts["HHC"], counts["N0H"], counts["DAA"]) == (2, 1, 1)
+
+    def test_a_dead_code_is_offered_only_where_a_scan_has_it(self):
+        living = lists.options([product("2025-04-09T11:00:00", "DAA")], MENUS)
+        assert not {"N1P", "N3P", "NTP", "DSP"} & {one["value"] for one in living["precipitation"]}
+        archive = lists.options([product("2021-01-31T11:06:30", "N1P")], MENUS)["precipitation"]
+        assert archive[0]["value"] == "N1P"
+        assert archive[0]["count"] == 1
+
+    def test_a_code_that_no_menu_knows_is_shown_last_under_its_own_label(self):
+        strange = product("2025-04-09T11:00:00", "ZZH", group="hydrometeor", label="Something new")
+        last = lists.options([strange], MENUS)["hydrometeor"][-1]
+        assert last == {"value": "ZZH", "label": "Something new", "count": 1}
+
+    def test_a_count_above_nothing_has_its_code_in_the_list(self):
+        scans = [product("2025-04-09T11:00:00", code) for code in ("HHC", "N0H", "DAA", "DPR")]
+        listed, options = lists.all_lists(scans), lists.options(scans, MENUS)
+        for group in ("hydrometeor", "precipitation"):
+            found = Counter(key.rpartition("_")[2] for key in listed[group])
+            assert found == {one["value"]: one["count"] for one in options[group] if one["count"]}
+
+
+class TestLevels:
+    def test_reflectivity_of_level_3_is_not_in_the_list_of_level_2(self):
+        both = [scan("2025-04-09T11:00:00"), product("2025-04-09T11:00:00", "N0B")]
+        assert list(lists.all_lists(both)["reflectivity"]) == ["KPDT20250409_110000_V06"]
+
+    def test_a_level_whose_source_fell_silent_keeps_its_own_last_window(self):
+        scans = [scan("2025-04-09T06:00:00"), product("2025-04-09T11:55:00", "HHC")]
+        assert len(lists.window(scans, NOW, 180)) == 2
+        later = [*scans, product("2025-04-09T07:00:00", "HHC")]
+        assert keys_of(lists.window(later, NOW, 180)) == [
+            "KPDT20250409_060000_V06",
+            "KPDT20250409_115500_HHC",
+        ]
+
+    def test_the_days_of_the_window_are_those_of_every_level(self):
+        head = Head(
+            "KPDT",
+            1,
+            days={
+                "2025-04-07": day_head(newest="2025-04-07T20:00:00", live="2025-04-07T20:00:00", level=2),
+                "2025-04-09": day_head(newest="2025-04-09T11:00:00", live="2025-04-09T11:00:00", level=3),
+            },
+        )
+        assert lists.window_days(head, NOW, 180) == (date(2025, 4, 7), date(2025, 4, 9))
 
 
 def test_a_day_is_complete_whatever_its_origin():

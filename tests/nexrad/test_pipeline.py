@@ -5,8 +5,6 @@ Real volumes are given other times by their file's name; what they hold stays wh
 
 import dataclasses
 import os
-import shutil
-import time
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -14,91 +12,21 @@ import pytest
 
 from nexrad_assets import upkeep
 from nexrad_assets.collecting import collect
-from nexrad_assets.radar.geometry import GeometryCache
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.settings import NexradSettings
-from nexrad_assets.source import FolderSource, SourceError
-from nexrad_assets.workshop import Workshop
+from nexrad_assets.source import SourceError
+from nexrad_assets.workshop import levels
 from store import keys, lists
 from store.snapshot import SnapshotError
+from tests.nexrad.bench import DAY, GEOMETRIES, NOW, SMALL, TODAY, Bench, bench, local, quiet
 from tests.nexrad.snapshots import at
 from tests.samples import LEVEL2, needs_samples
 
+__all__ = ["bench", "local"]
+
 pytestmark = needs_samples
 
-SMALL = "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
 CUT = "2022/03/05/KDMX/KDMX20220305_232324_V06"
-DAY = date(2025, 4, 9)
-TODAY = SiteDay(DAY, "KTLX")
-NOW = at("2025-04-09T12:00:00")
-GEOMETRIES = GeometryCache()
-
-
-def quiet(_line):
-    pass
-
-
-class Bench:
-    """A source folder, a store and a clock to turn."""
-
-    def __init__(self, store, folder, **settings):
-        self.folder = folder
-        folder.mkdir()
-        self.now = NOW
-        defaults = {"sites": ("KTLX", "KDMX"), "image_size": 128, "jobs": 2, "source": str(folder)}
-        self.workshop = Workshop(
-            settings=NexradSettings(_env_file=None, **{**defaults, **settings}),
-            store=store,
-            source=FolderSource(folder, clock=lambda: time.time() + 3600.0),
-            clock=lambda: self.now,
-            geometries=GEOMETRIES,
-        )
-
-    def arrives(self, time, sample=SMALL, *, site="KTLX", data=None):
-        start = at(time)
-        path = self.folder / f"{start:%Y/%m/%d}" / site / f"{site}{start:%Y%m%d_%H%M%S}_V06"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if data is None:
-            shutil.copyfile(LEVEL2 / sample, path)
-        else:
-            path.write_bytes(data)
-        return path.name
-
-    def run(self, partition=TODAY, mode="live", **options):
-        (collected,) = collect(self.workshop, [partition], mode, log=quiet, **options)
-        (rendered,) = render(self.workshop, [partition], mode, log=quiet)
-        return collected, rendered
-
-    def scans(self, site="KTLX", day=DAY):
-        return self.workshop.catalog.snapshot(site, day).scans
-
-    def listed(self, site="KTLX"):
-        head = self.workshop.catalog.head(site)
-        days = lists.window_days(head, self.now, 180)
-        known = [scan for day in days for scan in self.scans(site, day).values()]
-        return [scan.key for scan in lists.window(known, self.now, 180)]
-
-    def retain(self):
-        return {one.site: one for one in upkeep.retain(self.workshop, ["KTLX", "KDMX"], quiet)}
-
-    def missing(self, site="KTLX"):
-        catalog = self.workshop.catalog
-        snapshots = (catalog.snapshot(site, day) for day in catalog.days(site))
-        return [key for one in snapshots for key in upkeep.missing_images(self.workshop.store, one)]
-
-    def raws(self):
-        return [info.key for info in self.workshop.store.list(keys.raw_site_prefix(2, "KTLX"))]
-
-
-@pytest.fixture
-def bench(store, tmp_path):
-    return Bench(store, tmp_path / "source")
-
-
-@pytest.fixture
-def local(local_store, tmp_path):
-    return Bench(local_store, tmp_path / "source")
 
 
 class TestALiveRun:
@@ -141,7 +69,10 @@ class TestALiveRun:
         local.arrives("2025-04-09T11:50:00")
         local.run()
         settings = local.workshop.settings.model_copy(update={"image_size": 256})
-        local.workshop = dataclasses.replace(local.workshop, settings=settings)
+        sources = (local.workshop.levels[level].source for level in (2, 3))
+        local.workshop = dataclasses.replace(
+            local.workshop, settings=settings, levels=levels(settings, *sources)
+        )
         _, rendered = local.run()
         assert rendered.rendered == 1
         assert {image.pixels for tilt in one_layer(local).tilts for image in tilt.images} == {256}
@@ -262,27 +193,27 @@ class TestDays:
 
     def test_nothing_to_list_at_all_is_a_source_error(self, local):
         class Away:
-            def list_day(self, site, day):
+            def list_day(self, site, day, since=None):
                 raise SourceError("the source is away")
 
-        local.workshop = dataclasses.replace(local.workshop, source=Away())
+        local.take_from(Away())
         with pytest.raises(SourceError, match="away"):
-            collect(local.workshop, [TODAY], "live", log=quiet)
+            collect(local.workshop, local.level2, [TODAY], "live", log=quiet)
 
     def test_one_site_that_cannot_be_listed_does_not_stop_the_others(self, local):
-        real = local.workshop.source
+        real = local.level2.source
 
         class HalfAway:
-            def list_day(self, site, day):
+            def list_day(self, site, day, since=None):
                 if site == "KDMX":
                     raise SourceError("KDMX cannot be listed")
-                return real.list_day(site, day)
+                return real.list_day(site, day, since)
 
             fetch = real.fetch
 
         local.arrives("2025-04-09T11:50:00")
-        local.workshop = dataclasses.replace(local.workshop, source=HalfAway())
-        bad, good = collect(local.workshop, [SiteDay(DAY, "KDMX"), TODAY], "live", log=quiet)
+        local.take_from(HalfAway())
+        bad, good = collect(local.workshop, local.level2, [SiteDay(DAY, "KDMX"), TODAY], "live", log=quiet)
         assert bad.failed == {"listing": "KDMX cannot be listed"}
         assert good.stored == 1
 
@@ -342,21 +273,21 @@ class TestRetention:
         local.now = at("2025-04-09T12:00:00")
         local.arrives("2025-04-09T11:58:00")
         local.run()
-        collect(local.workshop, [TODAY], "day", log=quiet)
+        collect(local.workshop, local.level2, [TODAY], "day", log=quiet)
         local.arrives("2025-04-09T12:05:00")
         local.now = at("2025-04-09T12:10:00")
         local.run()
         local.retain()
-        render(local.workshop, [TODAY], "day", log=quiet)
+        render(local.workshop, local.level2, [TODAY], "day", log=quiet)
         assert len(local.scans()) == 3
 
     def test_what_a_backfill_fetched_stays_archive_whoever_renders_it(self, local):
         for hour in (1, 2, 11):
             local.arrives(f"2025-04-09T{hour:02}:55:00")
-        collect(local.workshop, [TODAY], "day", log=quiet)
+        collect(local.workshop, local.level2, [TODAY], "day", log=quiet)
         local.run()
         local.retain()
-        render(local.workshop, [TODAY], "day", log=quiet)
+        render(local.workshop, local.level2, [TODAY], "day", log=quiet)
         assert {scan.start.hour: scan.kept for scan in local.scans().values()} == {1: True, 2: True, 11: True}
 
     def test_a_backfill_of_today_just_after_midnight_keeps_the_default_list(self, local):
@@ -401,10 +332,10 @@ class TestRetention:
         local.run()
         local.arrives("2025-04-09T11:50:00")
         local.now = NOW
-        bad, good = collect(local.workshop, [SiteDay(DAY, "KDMX"), TODAY], "live", log=quiet)
+        bad, good = collect(local.workshop, local.level2, [SiteDay(DAY, "KDMX"), TODAY], "live", log=quiet)
         assert "KDMX" in bad.failed["listing"]
         assert good.stored == 1
-        render(local.workshop, [TODAY], "live", log=quiet)
+        render(local.workshop, local.level2, [TODAY], "live", log=quiet)
         with pytest.raises(SnapshotError, match="KDMX"):
             upkeep.retain(local.workshop, ["KDMX", "KTLX"], quiet)
         assert list(local.scans()) == ["KTLX20250409_115000_V06"]

@@ -50,7 +50,7 @@ class TestAnImage:
 
     def test_an_index_is_a_value_by_scale_and_offset(self, codes):
         (picture,) = pictures(volume(sweep(codes)))
-        assert 106 * picture.scale + picture.offset == (106 - 66.0) / 2.0
+        assert 106 * picture.meaning.step + picture.meaning.base == (106 - 66.0) / 2.0
 
     def test_colours_are_those_of_matplotlib_over_the_range(self, codes):
         import cmweather  # noqa: F401
@@ -59,7 +59,7 @@ class TestAnImage:
         (picture,) = pictures(volume(sweep(codes)))
         palette = np.asarray(opened(picture).getpalette()).reshape(256, 3)
         for index in (2, 26, 27, 100, 106, 185, 186, 187, 255):
-            value = index * picture.scale + picture.offset
+            value = index * picture.meaning.step + picture.meaning.base
             place = min(max((value + 20.0) / 80.0, 0.0), 0.999999)
             expected = np.asarray(mpl.colormaps["NWSRef"](place))[:3] * 255
             np.testing.assert_allclose(palette[index], expected, atol=1.0, err_msg=f"index {index}")
@@ -100,11 +100,11 @@ class TestAnImage:
 class TestWiderCodes:
     def test_sixteen_bits_are_laid_over_the_range(self):
         codes = np.array([[0, 1, 2, 26, 66, 106, 186, 1000]], np.uint16)
-        index, scale, offset = render.index_codes(moment(codes), REFLECTIVITY)
+        index, meaning = render.index_codes(moment(codes), REFLECTIVITY)
         assert index.dtype == np.uint8
         assert index[0, :2].tolist() == [0, 1]
-        values = index[0, 2:] * scale + offset
-        np.testing.assert_allclose(values, [-20, -20, 0, 20, 60, 60], atol=scale / 2 + 1e-9)
+        values = index[0, 2:] * meaning.step + meaning.base
+        np.testing.assert_allclose(values, [-20, -20, 0, 20, 60, 60], atol=meaning.step / 2 + 1e-9)
         assert index[0, 2:].min() == 2
 
 

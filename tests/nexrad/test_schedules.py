@@ -138,7 +138,7 @@ def test_pruning_forgets_routine_runs_and_keeps_partitions_green(world, volume):
 def test_pruning_spares_what_is_young_or_not_finished(world):
     young = world.run(range_tags("KPDT", "KPDT")).run_id
     unfinished = world.instance.create_run_for_job(
-        world.definitions.resolve_job_def("nexrad_live"), tags={MODE_TAG: LIVE}
+        world.definitions.resolve_job_def("nexrad_live_level2"), tags={MODE_TAG: LIVE}
     ).run_id
     assert prune_routine_runs(world.instance, datetime.now(UTC) - timedelta(days=1)) == 0
     later = datetime.now(UTC) + timedelta(minutes=1)

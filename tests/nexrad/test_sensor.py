@@ -27,12 +27,12 @@ __all__ = ["volume", "world"]
 class Ticker:
     """Ticks of a sensor, each with the cursor that the one before left."""
 
-    def __init__(self, world):
-        self.world, self.cursor = world, None
+    def __init__(self, world, level=2):
+        self.world, self.level, self.cursor = world, level, None
 
     def tick(self) -> dg.SensorResult:
         with dg.build_sensor_context(instance=self.world.instance, cursor=self.cursor) as context:
-            result = sensors.tick(context, self.world.workshop)
+            result = sensors.tick(context, self.world.workshop, self.world.workshop.levels[self.level])
         self.cursor = result.cursor
         return result
 
@@ -42,7 +42,9 @@ class Ticker:
 
 def leave_lying(world, tags, *, started=False):
     """A run in the instance that no process works on."""
-    run = world.instance.create_run_for_job(world.definitions.resolve_job_def("nexrad_live"), tags=tags)
+    run = world.instance.create_run_for_job(
+        world.definitions.resolve_job_def("nexrad_live_level2"), tags=tags
+    )
     if started:
         event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
         world.instance.report_dagster_event(event, run.run_id)
@@ -98,7 +100,7 @@ def test_a_run_that_failed_is_asked_for_again_by_the_next_tick(world, volume):
     (request,) = ticker.tick().run_requests
     run = leave_lying(world, request.tags)
     world.instance.report_run_failed(run)
-    world.now += timedelta(seconds=sensors.INTERVAL_S)
+    world.now += timedelta(seconds=sensors.INTERVAL_S[2])
     assert ticker.ranges() == [("2026-04-09|KPDT", "2026-04-09|KPDT")]
 
 

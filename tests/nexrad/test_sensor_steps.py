@@ -145,52 +145,54 @@ def test_one_fault_leaves_the_other_sites_looked_at():
 
 def test_a_new_volume_is_pending_until_it_is_rendered(world, volume):
     target = SiteDay(TODAY, "KPDT")
-    assert discovery.look_at(world.workshop, target, None).pending == 0
+    assert discovery.look_at(world.workshop, world.workshop.levels[2], target, None).pending == 0
     world.drop("KPDT", at("11:50"), volume)
-    assert discovery.look_at(world.workshop, target, None).pending == 1
+    assert discovery.look_at(world.workshop, world.workshop.levels[2], target, None).pending == 1
     world.run(range_tags("KPDT", "KPDT"))
-    assert discovery.look_at(world.workshop, target, None).pending == 0
+    assert discovery.look_at(world.workshop, world.workshop.levels[2], target, None).pending == 0
 
 
 def test_a_volume_sent_again_with_other_bytes_is_pending_again(world, volume):
     target = SiteDay(TODAY, "KPDT")
     world.drop("KPDT", at("11:50"), volume)
     world.run(range_tags("KPDT", "KPDT"))
-    before = discovery.look_at(world.workshop, target, None)
+    before = discovery.look_at(world.workshop, world.workshop.levels[2], target, None)
     world.drop("KPDT", at("11:50"), volume + b"x")
-    after = discovery.look_at(world.workshop, target, Seen(before.listing))
+    after = discovery.look_at(world.workshop, world.workshop.levels[2], target, Seen(before.listing))
     assert (before.pending, after.pending) == (0, 1)
 
 
 def test_a_broken_volume_is_pending_no_more_once_the_snapshot_tells_of_it(world):
     target = SiteDay(TODAY, "KPDT")
     world.drop("KPDT", at("11:50"), BROKEN)
-    assert discovery.look_at(world.workshop, target, None).pending == 1
+    assert discovery.look_at(world.workshop, world.workshop.levels[2], target, None).pending == 1
     world.run(range_tags("KPDT", "KPDT"))
-    assert discovery.look_at(world.workshop, target, None).pending == 0
+    assert discovery.look_at(world.workshop, world.workshop.levels[2], target, None).pending == 0
 
 
 def test_a_volume_older_than_the_window_is_not_pending(world, volume):
     world.drop("KPDT", at("05:00"), volume)
     world.drop("KPDT", at("11:50"), volume)
-    assert discovery.look_at(world.workshop, SiteDay(TODAY, "KPDT"), None).pending == 1
+    assert (
+        discovery.look_at(world.workshop, world.workshop.levels[2], SiteDay(TODAY, "KPDT"), None).pending == 1
+    )
 
 
 def test_a_volume_stamped_ahead_of_the_clock_is_looked_at_when_its_time_comes(world, volume):
     target = SiteDay(TODAY, "KPDT")
     world.drop("KPDT", at("12:30"), volume)
-    early = discovery.look_at(world.workshop, target, None)
+    early = discovery.look_at(world.workshop, world.workshop.levels[2], target, None)
     world.now = at("12:25")
-    late = discovery.look_at(world.workshop, target, Seen(early.listing))
+    late = discovery.look_at(world.workshop, world.workshop.levels[2], target, Seen(early.listing))
     assert (early.pending, late.pending) == (0, 1)
 
 
 def test_a_listing_that_was_settled_is_not_compared_again(world, volume):
     target = SiteDay(TODAY, "KPDT")
     world.drop("KPDT", at("11:50"), volume)
-    listing = discovery.look_at(world.workshop, target, None).listing
+    listing = discovery.look_at(world.workshop, world.workshop.levels[2], target, None).listing
     # The snapshot lacks the volume: only a memory that is believed can say that nothing is pending.
-    assert discovery.look_at(world.workshop, target, Seen(listing)).pending == 0
+    assert discovery.look_at(world.workshop, world.workshop.levels[2], target, Seen(listing)).pending == 0
 
 
 def test_a_listing_is_asked_for_at_once_then_ever_more_patiently():

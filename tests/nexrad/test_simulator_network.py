@@ -1,4 +1,4 @@
-"""The simulated network: volumes laid out as in the bucket, topped up after a restart, played."""
+"""The simulated network: volumes and products laid out as in the buckets, topped up, played, cleaned."""
 
 import os
 import shutil
@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexrad_assets.cli import main
+from nexrad_assets.names import parse_product_name, product_file_name
 from nexrad_assets.radar.coverage import VCP_212, CoveragePattern
+from nexrad_assets.radar.level3_writer import is_simulated_product
+from nexrad_assets.radar.simulated_products import PRODUCTS, simulate_products
 from nexrad_assets.radar.simulator import SimulatedSite, simulate_volume, volume_end
 from nexrad_assets.simulate import (
     PARTIAL_FOLDER,
@@ -19,7 +23,7 @@ from nexrad_assets.simulate import (
     volume_times,
     write_volumes,
 )
-from tests.samples import level2_files, needs_samples
+from tests.samples import SAMPLES, level2_files, needs_samples
 
 SITES = [
     SimulatedSite("KTLX", 35.333361, -97.277761, 389.0),
@@ -33,6 +37,16 @@ SHORT = CoveragePattern(212, VCP_212.cuts[-2:], 270, clear_air=False)
 
 def volumes(out):
     return sorted(path for path in out.glob("????/??/??/*/*") if path.is_file())
+
+
+def products(folder):
+    return sorted(path for path in folder.glob("*") if path.is_file())
+
+
+def products_of(paths):
+    """The names of the products that volumes of these paths have."""
+    starts = [(path.name[:4], datetime.strptime(path.name[4:19], "%Y%m%d_%H%M%S")) for path in paths]
+    return sorted(product_file_name(site, awips, start) for site, start in starts for awips in PRODUCTS)
 
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)).map(lambda time: time.replace(tzinfo=UTC))
@@ -197,3 +211,140 @@ def test_stopping_leaves_neither_a_volume_before_its_time_nor_a_piece_of_one(tmp
     assert stop.is_set()
     assert volumes(tmp_path) == []
     assert list((tmp_path / PARTIAL_FOLDER).iterdir()) == []
+
+
+# Products.
+
+
+def test_products_lie_flat_under_the_names_of_their_bucket(tmp_path):
+    out, flat = tmp_path / "volumes", tmp_path / "products"
+    span = MIDNIGHT - timedelta(minutes=5), MIDNIGHT + timedelta(minutes=5)
+    written = write_volumes(out, SITES, *span, SEED, pattern=SHORT, products_out=flat)
+    assert sorted(written) == volumes(out)
+    assert [path.name for path in products(flat)] == products_of(written)
+    first = min(written, key=lambda path: path.name[4:])
+    begin = datetime.strptime(first.name[4:19], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    site = next(site for site in SITES if site.id == first.name[:4])
+    for awips, data in simulate_products(site, begin, SEED, SHORT).items():
+        name = f"{site.id[1:]}_{awips}_{begin:%Y_%m_%d_%H_%M_%S}"
+        assert (flat / name).read_bytes() == data
+    assert list((flat / PARTIAL_FOLDER).iterdir()) == []
+
+
+def test_the_name_of_a_product_is_read_back_as_its_site_and_the_start_of_its_volume():
+    name = parse_product_name(product_file_name("KTLX", "N0B", MIDNIGHT))
+    assert name is not None
+    assert (name.site, name.time) == ("KTLX", MIDNIGHT)
+
+
+def test_products_change_no_byte_of_the_volumes(tmp_path):
+    span = MIDNIGHT, MIDNIGHT + timedelta(minutes=5)
+    alone = write_volumes(tmp_path / "alone", SITES, *span, SEED, pattern=SHORT)
+    both = write_volumes(
+        tmp_path / "both", SITES, *span, SEED, pattern=SHORT, products_out=tmp_path / "products"
+    )
+    assert [path.read_bytes() for path in alone] == [path.read_bytes() for path in both]
+
+
+def test_a_volume_without_its_products_gets_them_and_nothing_else_is_written_again(tmp_path):
+    span = MIDNIGHT, MIDNIGHT + timedelta(minutes=10)
+    flat = tmp_path / "products"
+    before = write_volumes(tmp_path, SITES[:1], *span, SEED, pattern=SHORT)
+    assert products(flat) == []
+    times = {path: path.stat().st_mtime_ns for path in before}
+    assert write_volumes(tmp_path, SITES[:1], *span, SEED, pattern=SHORT, products_out=flat) == []
+    assert [path.name for path in products(flat)] == products_of(before)
+
+    lost, *kept = products(flat)
+    content = lost.read_bytes()
+    lost.unlink()
+    times |= {path: path.stat().st_mtime_ns for path in kept}
+    assert write_volumes(tmp_path, SITES[:1], *span, SEED, pattern=SHORT, products_out=flat) == []
+    assert lost.read_bytes() == content
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_two_processes_write_the_same_products_as_one(tmp_path):
+    span = MIDNIGHT, MIDNIGHT + timedelta(minutes=5)
+    for name, jobs in (("one", 1), ("two", 2)):
+        out, flat = tmp_path / name, tmp_path / f"{name}-products"
+        write_volumes(out, SITES, *span, SEED, pattern=SHORT, jobs=jobs, products_out=flat)
+    one, two = products(tmp_path / "one-products"), products(tmp_path / "two-products")
+    assert len(one) >= len(PRODUCTS)
+    assert [(path.name, path.read_bytes()) for path in one] == [
+        (path.name, path.read_bytes()) for path in two
+    ]
+
+
+class ProductsClock(SteppedClock):
+    """Notes at each step also which products are there."""
+
+    def __init__(self, out, flat, start, end):
+        super().__init__(out, start, end)
+        self.flat, self.products_seen = flat, []
+
+    def wait(self, stop, seconds):
+        self.products_seen.append([path.name for path in products(self.flat)])
+        super().wait(stop, seconds)
+
+
+def test_the_products_of_a_volume_appear_when_it_does(tmp_path):
+    out, flat = tmp_path / "volumes", tmp_path / "products"
+    clock = ProductsClock(out, flat, MIDNIGHT - timedelta(minutes=10), MIDNIGHT)
+    play(out, SITES, SEED, Event(), clock=clock, pattern=SHORT, products_out=flat)
+    assert len(volumes(out)) >= 3
+    for (_, names), there in zip(clock.seen, clock.products_seen, strict=True):
+        assert there == products_of(out / name for name in names)
+    assert list((flat / PARTIAL_FOLDER).iterdir()) == []
+
+
+def test_playing_gives_products_to_a_volume_that_was_there_before(tmp_path):
+    out, flat = tmp_path / "volumes", tmp_path / "products"
+    write_volumes(out, SITES[:1], MIDNIGHT - timedelta(minutes=10), MIDNIGHT, SEED, pattern=SHORT)
+    there = {path: path.stat().st_mtime_ns for path in volumes(out)}
+    clock = SteppedClock(out, MIDNIGHT - timedelta(minutes=9), MIDNIGHT)
+    play(out, SITES[:1], SEED, Event(), clock=clock, pattern=SHORT, products_out=flat)
+    assert {path: path.stat().st_mtime_ns for path in there} == there
+    assert products(flat)
+    assert {path.name for path in products(flat)} <= set(products_of(there))
+
+
+@needs_samples
+def test_old_simulated_products_are_removed_and_real_ones_and_other_sites_stay(tmp_path):
+    out, flat, old = tmp_path / "volumes", tmp_path / "products", MIDNIGHT - timedelta(hours=6)
+    span = old, old + timedelta(minutes=5)
+    write_volumes(out, SITES, *span, SEED, pattern=SHORT, products_out=flat)
+    others = [path for path in products(flat) if path.name.startswith("INX")]
+    assert others
+    real = flat / product_file_name("KTLX", "N0B", old - timedelta(minutes=1))
+    shutil.copyfile(SAMPLES / "nexrad" / "level3" / "AMX_N0B_2026_07_06_15_45_17", real)
+    strange = flat / "TLX_N0B_2025_99_99_00_00_00"
+    strange.write_bytes(next(path for path in products(flat) if "N0H" in path.name).read_bytes())
+
+    clock = SteppedClock(out, MIDNIGHT - timedelta(minutes=10), MIDNIGHT)
+    play(out, SITES[:1], SEED, Event(), clock=clock, keep_minutes=60.0, pattern=SHORT, products_out=flat)
+    kept = set(products(flat)) - set(others) - {real, strange}
+    assert real.exists()
+    assert strange.exists()
+    assert all(path.exists() for path in others)
+    assert {path.name for path in kept} == set(products_of(p for p in volumes(out) if "KTLX" in p.name))
+
+
+def test_stopping_leaves_no_product_before_its_time(tmp_path):
+    clock = SteppedClock(tmp_path / "volumes", MIDNIGHT, MIDNIGHT)
+    flat = tmp_path / "products"
+    play(tmp_path / "volumes", SITES[:1], SEED, Event(), clock=clock, pattern=SHORT, products_out=flat)
+    assert products(flat) == []
+    assert list((flat / PARTIAL_FOLDER).iterdir()) == []
+
+
+def test_the_command_writes_products_beside_volumes(tmp_path, capsys):
+    out, flat = tmp_path / "volumes", tmp_path / "products"
+    begin = datetime.fromtimestamp(1747780200 // 432 * 432 + site_offset_s("KTLX", 432), UTC)
+    options = ["--out", out, "--products", flat, "--site", "KTLX", "--minutes", 1, "--clear-air"]
+    assert main(["simulate", *map(str, options), "--start", begin.isoformat()]) == 0
+    assert f"1 volumes of 1 sites in {out}, their products in {flat}" in capsys.readouterr().out
+    assert [path.name for path in products(flat)] == products_of(volumes(out))
+    dry = (flat / product_file_name("KTLX", "DAA", begin)).read_bytes()
+    assert b"No precipitation detected since" in dry
+    assert is_simulated_product(dry)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from nexrad_assets.layouts import LEVEL2 as LAYOUT
 from nexrad_assets.retry import Retry
 from nexrad_assets.source import (
     BucketSource,
@@ -104,13 +105,13 @@ def test_an_anonymous_request_has_no_signature_whatever_the_environment(server, 
 def test_a_signed_request_uses_the_credentials_of_the_environment(server, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "STOREKEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "store-secret")
-    open_source(f"s3://{BUCKET}", server.endpoint, signed=True).list_day("KPDT", DAY)
+    open_source(f"s3://{BUCKET}", LAYOUT, server.endpoint, signed=True).list_day("KPDT", DAY)
     assert "Credential=STOREKEY/" in server.headers[-1]["authorization"]
 
 
 def test_a_prefix_of_the_bucket_is_no_part_of_keys(server):
     server.objects = {f"mirror/level2/{KEY}": DATA}
-    source = open_source(f"s3://{BUCKET}/mirror/level2/", server.endpoint)
+    source = open_source(f"s3://{BUCKET}/mirror/level2/", LAYOUT, server.endpoint)
     (volume,) = source.list_day("KPDT", DAY)
     assert volume.key == KEY
     assert source.fetch(volume) == DATA
@@ -204,7 +205,7 @@ def samples_bucket(s3_server) -> str:
 def test_real_volumes_come_whole_from_a_real_server(s3_server, samples_bucket, monkeypatch):
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    source = open_source(f"s3://{samples_bucket}", s3_server.endpoint, signed=True)
+    source = open_source(f"s3://{samples_bucket}", LAYOUT, s3_server.endpoint, signed=True)
     (volume,) = source.list_day("KLBB", date(2016, 6, 1))
     assert source.fetch(volume) == (LEVEL2 / volume.key).read_bytes()
     (volume,) = source.list_day("KTLX", date(2014, 1, 1))
@@ -214,7 +215,7 @@ def test_real_volumes_come_whole_from_a_real_server(s3_server, samples_bucket, m
 @needs_samples
 @pytest.mark.s3
 def test_a_real_server_that_wants_a_signature_refuses_us_without(s3_server, samples_bucket):
-    source = open_source(f"s3://{samples_bucket}", s3_server.endpoint)
+    source = open_source(f"s3://{samples_bucket}", LAYOUT, s3_server.endpoint)
     with pytest.raises(SourceRefused, match="anonymous access was refused"):
         source.list_day("KLBB", date(2016, 6, 1))
 
@@ -224,4 +225,6 @@ def test_a_bucket_that_is_not_there_is_missing(s3_server, monkeypatch):
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SourceMissing, match="no-such-bucket"):
-        open_source("s3://no-such-bucket", s3_server.endpoint, signed=True).list_day("KLBB", date(2016, 6, 1))
+        open_source("s3://no-such-bucket", LAYOUT, s3_server.endpoint, signed=True).list_day(
+            "KLBB", date(2016, 6, 1)
+        )

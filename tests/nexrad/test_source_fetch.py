@@ -14,10 +14,10 @@ from nexrad_assets.names import parse_volume_name
 from nexrad_assets.retry import Retry
 from nexrad_assets.source import (
     BucketSource,
+    RemoteFile,
     SourceMissing,
     SourceTooLarge,
     SourceUnavailable,
-    SourceVolume,
     fetch_all,
 )
 from tests.nexrad import faulty_s3
@@ -26,12 +26,12 @@ from tests.nexrad.faulty_s3 import BUCKET, FaultyS3
 MIB = 1024 * 1024
 
 
-def volumes(count: int, size: int = 4) -> list[SourceVolume]:
+def volumes(count: int, size: int = 4) -> list[RemoteFile]:
     begin = datetime(2025, 4, 9, tzinfo=UTC)
     names = [
         parse_volume_name(f"KPDT{begin + timedelta(minutes=5 * n):%Y%m%d_%H%M%S}_V06") for n in range(count)
     ]
-    return [SourceVolume(name, f"2025/04/09/KPDT/{name.file_name}", "tag", size, begin) for name in names]
+    return [RemoteFile(name, f"2025/04/09/KPDT/{name.file_name}", "tag", size, begin) for name in names]
 
 
 @dataclass
@@ -45,20 +45,20 @@ class Counting:
     most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def list_day(self, site: str, day: date) -> tuple[SourceVolume, ...]:
+    def list_day(self, site: str, day: date, since: datetime | None = None) -> tuple[RemoteFile, ...]:
         raise NotImplementedError
 
-    def fetch(self, volume: SourceVolume) -> bytes:
+    def fetch(self, file: RemoteFile) -> bytes:
         with self.lock:
-            self.asked.append(volume.key)
+            self.asked.append(file.key)
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(self.delay_s)
         with self.lock:
             self.now -= 1
-        if volume.key in self.faults:
-            raise self.faults[volume.key]
-        return volume.key.encode()
+        if file.key in self.faults:
+            raise self.faults[file.key]
+        return file.key.encode()
 
 
 def settled(source: Counting) -> int:
@@ -72,7 +72,7 @@ def settled(source: Counting) -> int:
 def test_volumes_come_in_the_order_asked_however_long_each_takes():
     many = volumes(20)
     got = list(fetch_all(Counting(0.002), many, concurrency=4, size_limit_bytes=MIB))
-    assert [one.volume for one in got] == many
+    assert [one.file for one in got] == many
     assert [one.data for one in got] == [volume.key.encode() for volume in many]
 
 
@@ -145,7 +145,7 @@ def test_a_batch_from_a_failing_server_brings_what_can_be_had(server):
     server.faults += ["503", "cut", "reset", "shorter"]
     got = list(fetch_all(source, many, concurrency=4, size_limit_bytes=MIB))
     assert [type(one.error) for one in got if one.error] == [SourceMissing]
-    assert {one.volume.key: one.data for one in got if one.data is not None} == server.objects
+    assert {one.file.key: one.data for one in got if one.data is not None} == server.objects
     assert 2 <= server.most_at_once <= 4
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nexrad_assets.layouts import LEVEL2 as LAYOUT
 from nexrad_assets.sites import UnknownSite
 from nexrad_assets.source import (
     FolderSource,
@@ -46,7 +47,7 @@ def source(tmp_path: Path) -> FolderSource:
 
 @needs_samples
 def test_a_real_day_is_listed_and_fetched_as_it_lies_in_the_folder():
-    source = open_source(str(LEVEL2))
+    source = open_source(str(LEVEL2), LAYOUT)
     (volume,) = source.list_day("KLBB", date(2016, 6, 1))
     path = LEVEL2 / "2016/06/01/KLBB/KLBB20160601_150025_V06"
     assert volume.key == "2016/06/01/KLBB/KLBB20160601_150025_V06"
@@ -186,4 +187,4 @@ def test_what_cannot_be_listed_is_an_error_with_its_name(source):
 @pytest.mark.parametrize("location", ["http://host/bucket", "s3://", "gs://bucket"])
 def test_other_locations_are_refused(location):
     with pytest.raises(ValueError, match="neither"):
-        open_source(location)
+        open_source(location, LAYOUT)

@@ -1,0 +1,34 @@
+"""The levels of NEXRAD data: where each one's files come from, how they are named, what becomes of them.
+
+Whatever is done with files (fetching, rendering, publishing, upkeep) is done the same way for every level; what
+differs is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nexrad_assets.names import FileName
+from nexrad_assets.scans import Recipe
+from nexrad_assets.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level: its source, the names of its files, the recipe of its images.
+
+    `files` is what messages call its files; `together` is how many scans are published at once: a volume is
+    awaited, and the many small files of a product suite share a rewrite of their day's snapshot.
+    """
+
+    files: str
+    source: Source
+    parse: Callable[[str], FileName | None]
+    recipe: Recipe
+    together: int
+
+    @property
+    def number(self) -> int:
+        """2 or 3."""
+        return self.recipe.level
