@@ -49,6 +49,8 @@ def _readiness(catalog: Catalog, clock: Clock) -> models.Readiness:
 
 
 def _newest(site: str, line: SiteHead, clock: Clock) -> models.NewestScan | None:
-    if line.newest is None:
+    if not line.newest:
         return None
-    return models.NewestScan(site=site, time=line.newest, age_s=(clock() - line.newest).total_seconds())
+    newest = max(line.newest.values())
+    age_s = (clock() - newest).total_seconds()
+    return models.NewestScan(site=site, time=newest, age_s=age_s, levels=line.newest)

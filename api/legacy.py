@@ -92,20 +92,21 @@ class Legacy:
 
     async def _list_all(self, ask: Ask) -> Reply:
         site, listing = await self._asked_listing(ask)
-        return self._answer(listing.all_lists, site, listing, ask.headers)
+        return self._answer(listing.all_lists, site, listing, ask.headers, listing.newest)
 
     async def _list(self, ask: Ask) -> Reply:
         level = _choice(LEVELS, ask.segments[0], "level must be 2 or 3")
         if not _PRODUCT.fullmatch(ask.segments[1]):
             raise BadRequest("not a product name")
         site, listing = await self._asked_listing(ask)
-        return self._answer(listing.product_list(level, ask.segments[1]), site, listing, ask.headers)
+        body = listing.product_list(level, ask.segments[1])
+        return self._answer(body, site, listing, ask.headers, listing.newest_of(level))
 
     async def _code(self, ask: Ask) -> Reply:
         site, listing = await self._asked_listing(ask)
         if listing.options is None:
             raise NotFound("no product codes yet")
-        return self._answer(listing.options, site, listing, ask.headers)
+        return self._answer(listing.options, site, listing, ask.headers, listing.newest_of(3))
 
     async def _flag(self, ask: Ask) -> Reply:
         site = asked_site(ask.query, self._catalog.primary_site)
@@ -196,11 +197,13 @@ class Legacy:
             return Unavailable("the store does not answer; try again")
         return NotFound("no such image")
 
-    def _answer(self, body: Body, site: str, listing: Listing, asked: Asked) -> Reply:
+    def _answer(
+        self, body: Body, site: str, listing: Listing, asked: Asked, newest: datetime | None
+    ) -> Reply:
         """A list or menu, whose freshness is told by headers: its bytes change only when the data do."""
         headers: list[Header] = [_LIST_CACHE, _VARY, *self._modified(listing.published)]
-        if listing.newest is not None:
-            age_s = max(0, int((self._clock() - listing.newest).total_seconds()))
+        if newest is not None:
+            age_s = max(0, int((self._clock() - newest).total_seconds()))
             headers.append((b"x-data-age", b"%d" % age_s))
         headers.append((b"x-data-stale", b"true" if self._catalog.health(site).stale else b"false"))
         return _negotiated(body, asked, tuple(headers))

@@ -38,6 +38,10 @@ class Listing:
         """The start of the newest scan."""
         return max((scan.start for scan in self.scans.values()), default=None)
 
+    def newest_of(self, level: int) -> datetime | None:
+        """The start of the newest scan of a level."""
+        return max((scan.start for scan in self.scans.values() if scan.level == level), default=None)
+
     @cached_property
     def published(self) -> datetime | None:
         """When the last of the scans was published."""

@@ -145,11 +145,12 @@ class Alive(Document):
 
 
 class NewestScan(Document):
-    """The newest listed scan of a site; `age_s` in seconds."""
+    """The newest listed scan of a site; `age_s` in seconds, `levels` the newest of each level."""
 
     site: str
     time: datetime
     age_s: float
+    levels: dict[int, datetime]
 
 
 class Readiness(Document):

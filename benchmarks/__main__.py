@@ -3,8 +3,9 @@
 from benchmarks import decode, level3, rendering
 from tests.samples import LEVEL2
 
-if not LEVEL2.is_dir():
-    raise SystemExit(f"no sample volumes in {LEVEL2}: set RADAR_SAMPLE_DATA")
+for folder in (LEVEL2, level3.FOLDER):
+    if not folder.is_dir():
+        raise SystemExit(f"no sample files in {folder}: set RADAR_SAMPLE_DATA")
 rendering.main()
 level3.main()
 decode.main([str(LEVEL2 / name) for name in rendering.FILES])

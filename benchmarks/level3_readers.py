@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ os.environ["PYART_QUIET"] = "1"
 warnings.simplefilter("ignore")
 
 import pyart  # noqa: E402 - greets and warns otherwise
-from metpy.io import Level3File  # noqa: E402
+from metpy.io import Level3File  # type: ignore[import-untyped]  # noqa: E402
 
 
 def our_values(file: Path) -> NDArray[np.float64]:
@@ -29,19 +28,21 @@ def our_values(file: Path) -> NDArray[np.float64]:
     return product.coding.table()[product.codes]
 
 
-def metpy_values(file: Path) -> Any:
+def metpy_values(file: Path) -> NDArray[np.floating]:
     """Values by ray and gate, NaN where a code has none."""
     product = Level3File(str(file))
-    return product.map_data(np.array(product.sym_block[0][0]["data"]))
+    values: NDArray[np.floating] = product.map_data(np.array(product.sym_block[0][0]["data"]))
+    return values
 
 
-def pyart_values(file: Path) -> Any:
+def pyart_values(file: Path) -> np.ma.MaskedArray:
     """Values by ray and gate, masked where a code has none."""
     radar = pyart.io.read_nexrad_level3(str(file))
     (field,) = radar.fields.values()
-    return field["data"]
+    values: np.ma.MaskedArray = field["data"]
+    return values
 
 
-def metpy_packets(file: Path) -> Level3File:
+def metpy_packets(file: Path) -> object:
     """A product of vectors taken apart: the positions and texts of its packets, not yet matched."""
     return Level3File(str(file))

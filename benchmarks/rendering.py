@@ -1,13 +1,10 @@
 """Rendering a volume against the replaced way: whole processes, alternating, medians."""
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.processes import run
 from tests.samples import LEVEL2
 
 FILES = ("2016/06/01/KLBB/KLBB20160601_150025_V06", "2022/03/17/KLOT/KLOT20220317_000842_V06")
@@ -24,7 +21,7 @@ def main() -> None:
 def _compare(file: Path, folder: Path) -> None:
     replaced = ["benchmarks.replaced_way", str(file), str(folder)]
     ours = ["benchmarks.our_way", str(file), str(folder), str(folder / "geometry")]
-    _run(ours)  # compiles the loops and computes the geometries, as the first volume of a site does
+    _run(ours)  # computes the geometries, as the first volume of a site does
     rounds = [(_run(replaced), _run(ours)) for _ in range(ROUNDS)]
     theirs, mine = zip(*rounds, strict=True)
     print(f"\n### {file.name} ({ROUNDS} rounds, medians)\n")
@@ -53,13 +50,8 @@ def _median(runs: tuple[dict, ...], key: str) -> float:
 
 
 def _run(module: list[str]) -> dict:
-    with subprocess.Popen([sys.executable, "-m", *module], stdout=subprocess.PIPE) as process:
-        line = process.stdout.read().splitlines()[-1]
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{module[0]} failed")
-    return {**json.loads(line), "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / 1024}
+    done = run(module)
+    return {**done.told, "cpu_s": done.cpu_s, "peak_mb": done.peak_mb}
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ def main(file: str, out: str) -> None:
     images = []
     for sweep in range(radar.nsweeps):
         figure = plt.figure(figsize=(10, 10))
-        axes = figure.add_axes([0, 0, 1, 1])
+        axes = (
+            figure.add_subplot()
+        )  # with its margins cut away 2712 x 2695 pixels, as the replaced system drew
         display = pyart.graph.RadarDisplay(radar)
         display.plot(
             "reflectivity",

@@ -94,14 +94,16 @@ class BucketSource:
         where = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
         return where if self.endpoint is None else f"{where} at {self.endpoint}"
 
-    def list_day(self, site: str, day: date, since: datetime | None = None) -> tuple[RemoteFile, ...]:
+    def list_day(
+        self, site: str, day: date, since: datetime | None = None, *, archive: bool = False
+    ) -> tuple[RemoteFile, ...]:
         """One or a few requests a span, several spans at a time; the first fault ends it. See `Source`.
 
-        Of today, given `since`, what was absent a short while ago is not asked for (see `Absences`).
+        Of today, but not for an archive, what was absent a short while ago is not asked for (see `Absences`).
         """
         now = datetime.fromtimestamp(self.clock(), UTC)
-        spans = self.layout.spans(site, day, since)
-        if day == now.date() and since is not None:
+        spans = self.layout.spans(site, day, since, archive=archive)
+        if day == now.date() and not archive:
             spans = tuple(span for span in spans if not self._absences.believed(span.subject, now))
         files = self._list_spans(spans)
         if day == now.date():

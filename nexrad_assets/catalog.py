@@ -145,7 +145,7 @@ class Catalog:
             known = days.get(name)
             if snapshot is None:
                 days.pop(name, None)
-            elif known is not None and known.revision >= snapshot.revision:
+            elif known is not None and known.revision > snapshot.revision:
                 continue
             elif snapshot.scans:
                 days[name] = day_head(snapshot)
@@ -163,7 +163,7 @@ class Catalog:
             known = index.sites.get(head.site)
             if known is not None and known.revision >= head.revision:
                 return None
-            line = SiteHead(head.revision, head.newest)
+            line = SiteHead(head.revision, head.newest_of_levels())
             return encode(HeadIndex(dict(sorted({**index.sites, head.site: line}.items()))))
 
         update(self.store, keys.HEAD_INDEX, replaced)

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands.add_parser("simulate", help="write simulated volumes, laid out as the bucket is"))
     _add_sites(commands.add_parser("sites", help="list the radar sites"))
     _add_backfill(commands.add_parser("backfill", help="fetch and render whole days of a site"))
-    _add_remove(commands.add_parser("remove", help="remove a day of a site from the store"))
+    _add_remove(commands.add_parser("remove", help="remove a day of a site, of both levels, from the store"))
     return parser
 
 

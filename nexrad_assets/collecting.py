@@ -24,6 +24,12 @@ from store import keys
 from store.objects import ObjectMissing
 from store.snapshot import Scan, SnapshotError, SourceFile
 
+MOST_AT_ONCE = 200
+"""Files of a site that a live run fetches, the newest: after an outage the first images come soon, the rest later."""
+
+TOLD_EVERY = 100
+"""Of many small files not each one is logged."""
+
 
 @dataclass(slots=True)
 class _Plan:
@@ -114,10 +120,12 @@ def _plan(workshop: Workshop, level: Level, partition: SiteDay, mode: Mode, forc
     newest_live = catalog.head(partition.site).newest_live(level.number)
     window = timedelta(minutes=workshop.settings.list_minutes)
     since = live.listed_since(now, newest_live, window) if mode == "live" else None
-    files = level.source.list_day(partition.site, partition.day, since)
+    files = level.source.list_day(partition.site, partition.day, since, archive=mode == "day")
     selection = live.select(files, mode, now=now, newest_live=newest_live, window=window)
     known = scans.by_source(catalog.snapshot(partition.site, partition.day))
     wanted = tuple(file for file in selection.wanted if force or not _is_known(file, known, level.recipe))
+    if mode == "live":
+        wanted = wanted[-MOST_AT_ONCE:]
     return _Plan(partition, mode, selection, len(files), wanted, seconds=time.monotonic() - began)
 
 
@@ -127,29 +135,45 @@ def _is_known(file: RemoteFile, known: Mapping[str, Scan], recipe: Recipe) -> bo
 
 
 def _fetch(workshop: Workshop, level: Level, plans: Mapping[SiteDay, _Plan], log: Log, force: bool) -> None:
-    """Fetch what all plans want, through one bounded pool."""
+    """Fetch what all plans want and put it into the store, through one bounded pool."""
     began = time.monotonic()
-    wanted: dict[RemoteFile, _Plan] = {}
-    for plan in plans.values():
-        for file in plan.to_fetch:
-            if not force and _is_fetched(workshop, level, plan, file):
-                plan.fetched += 1
-            else:
-                wanted[file] = plan
+    planned = {file: plan for plan in plans.values() for file in plan.to_fetch}
+    there = set() if force else _already_fetched(workshop, level, planned)
+    for file in there:
+        planned[file].fetched += 1
+    wanted = {file: plan for file, plan in planned.items() if file not in there}
     settings = workshop.settings
-    for got in fetch_all(
-        level.source, wanted, concurrency=settings.downloads, size_limit_bytes=settings.max_volume_bytes
+    for done, got in enumerate(
+        fetch_all(
+            level.source,
+            wanted,
+            concurrency=settings.downloads,
+            size_limit_bytes=settings.max_volume_bytes,
+            keep=lambda file, data: _keep_raw(workshop, level, wanted[file], file, data),
+        ),
+        start=1,
     ):
         plan, name = wanted[got.file], got.file.name.file_name
-        if got.data is None:
+        plan.seconds = time.monotonic() - began
+        if got.error is not None:
             plan.failed[name] = str(got.error)
             log(f"{name}: not fetched: {got.error}")
             continue
-        _keep_raw(workshop, level, plan, got.file, got.data)
         plan.fetched += 1
-        plan.bytes_fetched += len(got.data)
-        log(f"{name}: fetched {len(got.data):,} bytes")
-        plan.seconds = time.monotonic() - began
+        plan.bytes_fetched += got.file.size
+        if level.together == 1:
+            log(f"{name}: fetched {got.file.size:,} bytes")
+        elif done % TOLD_EVERY == 0 or done == len(wanted):
+            log(f"{done} of {len(wanted)} {level.files} fetched")
+
+
+def _already_fetched(
+    workshop: Workshop, level: Level, planned: Mapping[RemoteFile, _Plan]
+) -> set[RemoteFile]:
+    """The files that wait in the store already, by these very bytes."""
+    with ThreadPoolExecutor(workshop.settings.downloads) as pool:
+        known = pool.map(lambda file: _is_fetched(workshop, level, planned[file], file), planned)
+        return {file for file, is_there in zip(planned, known, strict=True) if is_there}
 
 
 def _is_fetched(workshop: Workshop, level: Level, plan: _Plan, file: RemoteFile) -> bool:

@@ -39,12 +39,14 @@ T = TypeVar("T")
 class Seen:
     """What is remembered of a site and day: a digest of its listing, how often and when a run was asked for.
 
-    `asked` is 0 where that listing held nothing to do; `when` is in seconds since 1970.
+    `asked` is 0 where that listing held nothing to do; `when` is in seconds since 1970; `pending` is how many files
+    waited then.
     """
 
     listing: str
     asked: int = 0
     when: float = 0.0
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def read_memory(cursor: str | None) -> Memory:
     try:
         document = json.loads(cursor or "{}")
         seen = {
-            _target(name): Seen(str(s[0]), int(s[1]), float(s[2]))
+            _target(name): Seen(str(s[0]), int(s[1]), float(s[2]), int(s[3]))
             for name, s in document.get("seen", {}).items()
         }
         return Memory(str(document.get("begin", "")), seen)
@@ -71,7 +73,7 @@ def read_memory(cursor: str | None) -> Memory:
 def write_memory(memory: Memory) -> str:
     """The memory as a sensor's cursor."""
     seen: dict[str, Any] = {
-        f"{target.day.isoformat()}|{target.site}": [s.listing, s.asked, s.when]
+        f"{target.day.isoformat()}|{target.site}": [s.listing, s.asked, s.when, s.pending]
         for target, s in sorted(memory.seen.items())
     }
     return json.dumps({"begin": memory.begin, "seen": seen}, separators=(",", ":"))
@@ -163,12 +165,12 @@ def digest(listed: Iterable[RemoteFile], recipe: Recipe, now: datetime) -> str:
 def is_due(look: Look, seen: Seen | None, now: datetime) -> bool:
     """Whether to ask for a run: at once for a new listing, then ever more patiently for the same one.
 
-    So a run that failed is asked for again by the next tick, and a file that cannot be fetched is not
-    asked for twice a minute for ever.
+    So a run that failed is asked for again by the next tick, one that has left some for the next run too, and a
+    file that cannot be fetched is not asked for twice a minute for ever.
     """
     if look.pending == 0:
         return False
-    if seen is None or seen.listing != look.listing or seen.asked == 0:
+    if seen is None or seen.listing != look.listing or seen.asked == 0 or look.pending < seen.pending:
         return True
     patience = min(FIRST_PATIENCE_S * 2.0 ** min(seen.asked - 1, 10), LONGEST_PATIENCE_S)
     return (now.timestamp() - seen.when) >= patience
@@ -215,6 +217,6 @@ def remembered(
     for target in asked:
         before, listing = seen.get(target), looks[target].listing
         times = before.asked if before is not None and before.listing == listing else 0
-        seen[target] = Seen(listing, times + 1, now.timestamp())
+        seen[target] = Seen(listing, times + 1, now.timestamp(), looks[target].pending)
     answered = {*looks, *faults}
     return Memory(next((target.site for target in wanted if target not in answered), ""), seen)

@@ -57,12 +57,15 @@ class FlatListing:
                 # boto3 takes an empty answer, or a proxy's page, for a listing of nothing.
                 if "IsTruncated" not in page:
                     raise ListingFault("the answer is no listing")
+                if page["IsTruncated"] and not page.get("NextContinuationToken"):
+                    raise ListingFault("the listing goes on, but does not tell how")
                 for row in page.get("Contents", ()):
                     yield _described(row)
         except ClientError as fault:
             raise ListingFault(str(fault), fault.response["ResponseMetadata"]["HTTPStatusCode"]) from fault
-        except BotoCoreError as fault:
-            raise ListingFault(str(fault)) from fault
+        except (BotoCoreError, ValueError, LookupError, AttributeError) as fault:
+            # The latter three: a row whose parts are missing, or no time or number.
+            raise ListingFault(f"{type(fault).__name__}: {fault}") from fault
 
     def _connected(self) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         with self._lock:

@@ -36,9 +36,11 @@ class FolderSource:
     layout: Layout = LEVEL2
     clock: Callable[[], float] = time.time
 
-    def list_day(self, site: str, day: date, since: datetime | None = None) -> tuple[RemoteFile, ...]:
+    def list_day(
+        self, site: str, day: date, since: datetime | None = None, *, archive: bool = False
+    ) -> tuple[RemoteFile, ...]:
         """The files that have not changed for `SETTLED_S`; each folder is read once. See `Source`."""
-        spans = self.layout.spans(site, day, since)
+        spans = self.layout.spans(site, day, since, archive=archive)
         found: list[RemoteFile] = []
         for folder in sorted({span.folder for span in spans}):
             try:

@@ -40,10 +40,12 @@ class Span:
 class Layout(Protocol):
     """The keys of one level."""
 
-    def spans(self, site: str, day: date, since: datetime | None) -> tuple[Span, ...]:
+    def spans(
+        self, site: str, day: date, since: datetime | None, *, archive: bool = False
+    ) -> tuple[Span, ...]:
         """What to list for the files of a site and UTC day; files from before `since` may be left out.
 
-        Raises `UnknownSite`.
+        `archive` adds what only finished days have. Raises `UnknownSite`.
         """
 
     def parse(self, file_name: str) -> FileName | None:
@@ -54,7 +56,14 @@ class Layout(Protocol):
 class Level2Layout:
     """Volumes, in a folder for every day and site: `2025/04/09/KPDT/KPDT20250409_123456_V06`."""
 
-    def spans(self, site: str, day: date, since: datetime | None) -> tuple[Span, ...]:  # noqa: ARG002
+    def spans(
+        self,
+        site: str,
+        day: date,
+        since: datetime | None,  # noqa: ARG002
+        *,
+        archive: bool = False,  # noqa: ARG002
+    ) -> tuple[Span, ...]:
         """The whole folder, which one request lists. See `Layout`."""
         return (Span(f"{day:%Y/%m/%d}/{sites.site(site).id}/"),)
 
@@ -70,16 +79,18 @@ LEVEL2: Layout = Level2Layout()
 class Level3Layout:
     """Products of some codes, in no folder: `PDT_N0H_2025_04_09_12_34_56`.
 
-    `dead_codes` are those of the archive alone: whole days are listed for them too, but not what is new.
+    `dead_codes` are those of the archive alone.
     """
 
     codes: tuple[str, ...]
     dead_codes: tuple[str, ...] = ()
 
-    def spans(self, site: str, day: date, since: datetime | None) -> tuple[Span, ...]:
+    def spans(
+        self, site: str, day: date, since: datetime | None, *, archive: bool = False
+    ) -> tuple[Span, ...]:
         """One span a code: most sites have but some of them, and a listing of all is years long."""
         short_id = sites.site(site).short_id
-        codes = self.codes if since is not None else dict.fromkeys((*self.codes, *self.dead_codes))
+        codes = dict.fromkeys((*self.codes, *self.dead_codes)) if archive else self.codes
         return tuple(_product_span(f"{short_id}_{code}", day, since) for code in codes)
 
     def parse(self, file_name: str) -> FileName | None:

@@ -17,7 +17,7 @@ from nexrad_assets.radar import colours, render
 from nexrad_assets.radar.level3 import vectors
 from nexrad_assets.radar.level3.coding import Coding
 from nexrad_assets.radar.level3.message import Message, read_message
-from nexrad_assets.radar.level3.products import PRODUCTS, VECTORS, CodedProduct
+from nexrad_assets.radar.level3.products import MESSAGES, PRODUCTS, VECTORS, CodedProduct
 from nexrad_assets.radar.level3.radial import RadialProduct, read_radial
 from nexrad_assets.radar.volume import Meaning, Moment, Sweep, Volume, VolumeError
 from nexrad_assets.scans import Reading, Vectors
@@ -25,6 +25,9 @@ from nexrad_assets.sites import Site
 
 SAME_PLACE_DEG = 0.05
 """A product tells its antenna's place to 0.001 degrees: this near, it is the site's, which is better known."""
+
+MOVED_DEG = 1.0
+"""A radar may have moved by this much since an archived product was made, but not further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Level3Recipe:
         message = read_message(data, file_name)
         name = parse_product_name(file_name)
         code = (name.suffix if name else None) or message.awips
+        _check_message(message, code)
         radar = sites.site(name.site) if name else _site_there(message)
         if radar is None:
             raise VolumeError(f"{file_name}: tells no site, neither by its name nor by a position of one")
@@ -62,13 +66,14 @@ class Level3Recipe:
         if code in VECTORS:
             document = vectors.read_vectors(message, latitude, longitude)
             content = {**document.content, "site": radar.id, "scan": key}
-            told = Vectors(document.name, json.dumps(content, separators=(",", ":")).encode(), document.count)
-            return Reading(key, _end(message), message.vcp, vectors=(told,), code=code, label=VECTORS[code])
-        product = self.products.get(code)
-        if product is None:
-            raise VolumeError(
-                f"{file_name}: product {code or '?'} (message {message.code}) is not one of ours"
+            told = Vectors(
+                document.name,
+                json.dumps(content, separators=(",", ":")).encode(),
+                document.count,
+                content.get("type") == "FeatureCollection",
             )
+            return Reading(key, _end(message), message.vcp, vectors=(told,), code=code, label=VECTORS[code])
+        product = self.products[code]
         volume = Volume(
             site=radar.id,
             version=code,
@@ -82,6 +87,18 @@ class Level3Recipe:
         (sweep,) = volume.sweeps
         job = render.Job(volume, product.look, sweep, 0, 0, round(sweep.measured_deg, 2))
         return Reading(key, _end(message), message.vcp, (job,), code=code, label=product.label)
+
+
+def _check_message(message: Message, code: str) -> None:
+    """Raise `VolumeError` where we have no such product, or the file is another one than its name says."""
+    expected = MESSAGES.get(code)
+    if expected is None:
+        raise VolumeError(
+            f"{message.file_name}: product {code or '?'} (message {message.code}) is not one of ours"
+        )
+    if message.code != expected or message.awips not in {"", code}:
+        told = f"{message.awips or 'a product without a code'} (message {message.code})"
+        raise VolumeError(f"{message.file_name}: named {code}, but holds {told}")
 
 
 def sweep_of(product: RadialProduct, moment: str) -> Sweep:
@@ -143,16 +160,23 @@ def _site_there(message: Message) -> Site | None:
 
 
 def _position(message: Message, radar: Site) -> tuple[float, float]:
-    """The antenna's latitude and longitude: the site's, but for products from before it moved."""
+    """The antenna's latitude and longitude: the site's, but for products from before it moved.
+
+    Raises `VolumeError` where the product tells a place that is not the site's at all.
+    """
     if _is_near(message, radar):
         return radar.latitude_deg, radar.longitude_deg
+    if not _is_near(message, radar, MOVED_DEG):
+        raise VolumeError(
+            f"{message.file_name}: says that {radar.id} is at {message.latitude_deg}, {message.longitude_deg}"
+        )
     return message.latitude_deg, message.longitude_deg
 
 
-def _is_near(message: Message, radar: Site) -> bool:
+def _is_near(message: Message, radar: Site, within_deg: float = SAME_PLACE_DEG) -> bool:
     north = abs(message.latitude_deg - radar.latitude_deg)
     east = abs(message.longitude_deg - radar.longitude_deg)
-    return north < SAME_PLACE_DEG and east < SAME_PLACE_DEG
+    return north < within_deg and east < within_deg
 
 
 def _end(message: Message) -> datetime:

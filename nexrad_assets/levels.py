@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nexrad_assets.names import FileName
+from nexrad_assets.reports import Mode
 from nexrad_assets.scans import Recipe
 from nexrad_assets.source import Source
+
+IN_NO_HURRY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,7 @@ class Level:
     def number(self) -> int:
         """2 or 3."""
         return self.recipe.level
+
+    def batch(self, mode: Mode) -> int:
+        """How many scans are published at once; a day's archive is in no hurry, and its snapshot large."""
+        return self.together * IN_NO_HURRY if mode == "day" and self.together > 1 else self.together

@@ -62,11 +62,14 @@ class RemoteFile:
 class Source(Protocol):
     """Lists and fetches the files of one level; may be used from several threads."""
 
-    def list_day(self, site: str, day: date, since: datetime | None = None) -> tuple[RemoteFile, ...]:
+    def list_day(
+        self, site: str, day: date, since: datetime | None = None, *, archive: bool = False
+    ) -> tuple[RemoteFile, ...]:
         """The files of a site that began on a UTC day, oldest first; empty where there are none.
 
         What is no file of the level (`_MDM`, `.001`, `.Z`) or lies in the wrong place is left out. `since`
-        only saves work: files from before it may be left out. Raises `UnknownSite`, `SourceError`.
+        only saves work: files from before it may be left out. `archive` asks for what a finished day may hold,
+        too: products that nobody makes any more. Raises `UnknownSite`, `SourceError`.
         """
 
     def fetch(self, file: RemoteFile) -> bytes:

@@ -96,7 +96,7 @@ def _rendered(
     pictures = list(pool.map(lambda job: render.render(job, how.size, cache), first_times))
     _write_pictures(out, _scan(data, file.name, reading, pictures, how), pictures)
     for vectors in reading.vectors:
-        _write(out / f"{reading.key}_{vectors.name}.geojson", vectors.data)
+        _write(out / f"{reading.key}_{vectors.name}.{vectors.suffix}", vectors.data)
     size = sum(len(picture.png) for picture in pictures) + sum(len(one.data) for one in reading.vectors)
     lacks = f"; lacks {'; '.join(reading.missing)}" if reading.missing else ""
     seconds = time.monotonic() - began

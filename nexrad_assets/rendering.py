@@ -7,22 +7,24 @@ a snapshot lists is stored before it.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial, reduce
+from functools import partial
 
 from nexrad_assets import scans
 from nexrad_assets.levels import Level
 from nexrad_assets.names import FileName
+from nexrad_assets.publishing import Publisher
 from nexrad_assets.raws import Receipt, read_receipt
 from nexrad_assets.reports import Mode, Rendered, SiteDay
 from nexrad_assets.scans import Recipe
 from nexrad_assets.workshop import Log, Workshop
-from store import flags, keys, lists
+from store import keys, lists
 from store.objects import ObjectMissing
-from store.snapshot import Origin, Scan
+from store.snapshot import Origin, Scan, SnapshotError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +51,71 @@ def render(
     """Render and publish every raw file of a level that waits in these partitions.
 
     What is done is published, a volume at once and small files some together: the newest first in mode
-    `live`, the oldest first in mode `day`, which also makes an archive of what was live. The flags of the
-    product groups that have news are raised.
+    `live`, the oldest first in mode `day`, which also makes an archive of what was live. Raises
+    `SnapshotError` only where no partition could be dealt with; a single one that could not is reported.
     """
-    waiting = {partition: tuple(_waiting(workshop, level, partition, mode)) for partition in partitions}
+    waiting, faults = _all_waiting(workshop, level, partitions, mode)
     order = sorted(
         (w for ws in waiting.values() for w in ws),
         key=lambda w: (w.name.time, w.key),
         reverse=mode == "live",
     )
     outcomes: dict[SiteDay, list[_Outcome]] = {partition: [] for partition in partitions}
-    unpublished: dict[SiteDay, list[_Outcome]] = {partition: [] for partition in partitions}
+    left = Counter({partition: len(found) for partition, found in waiting.items()})
+    publisher = Publisher(workshop, left, level.batch(mode), mode, log)
     for done, outcome in enumerate(_render_each(workshop, level, order), start=1):
         partition = outcome.waiting.partition
         outcomes[partition].append(outcome)
-        unpublished[partition].append(outcome)
-        log(f"{_line(outcome)} ({done}/{len(order)})")
-        if len(unpublished[partition]) >= level.together:
-            _publish(workshop, partition, unpublished[partition])
-    for partition in partitions:
-        _publish(workshop, partition, unpublished[partition])
-        _raise_flags(workshop, partition, outcomes[partition])
-    number = level.number
-    promoted = {
-        p: workshop.catalog.keep_day(p.site, p.day, number) if mode == "day" else 0 for p in partitions
-    }
-    return tuple(_rendered(p, mode, len(waiting[p]), outcomes[p], promoted[p]) for p in partitions)
+        if level.together == 1 or _is_failed(outcome):
+            log(f"{_line(outcome)} ({done}/{len(order)})")
+        publisher.add(partition, outcome.waiting.key, outcome.scan)
+    faults.update(publisher.faults)
+    if faults and len(faults) == len(partitions):
+        raise next(iter(faults.values()))
+    return tuple(
+        _faulty(p, mode, faults[p]) if p in faults else _rendered(workshop, level, p, mode, outcomes[p])
+        for p in partitions
+    )
 
 
-def _waiting(workshop: Workshop, level: Level, partition: SiteDay, mode: Mode) -> Iterator[_Waiting]:
+def _all_waiting(
+    workshop: Workshop, level: Level, partitions: Sequence[SiteDay], mode: Mode
+) -> tuple[dict[SiteDay, tuple[_Waiting, ...]], dict[SiteDay, SnapshotError]]:
+    """What waits in each partition, and the faults of those whose snapshot cannot be read."""
+    waiting: dict[SiteDay, tuple[_Waiting, ...]] = {}
+    faults: dict[SiteDay, SnapshotError] = {}
+    with ThreadPoolExecutor(workshop.settings.downloads) as pool:
+        for partition in partitions:
+            try:
+                waiting[partition] = _waiting(workshop, level, partition, mode, pool)
+            except SnapshotError as fault:
+                faults[partition] = fault
+    return waiting, faults
+
+
+def _waiting(
+    workshop: Workshop, level: Level, partition: SiteDay, mode: Mode, pool: ThreadPoolExecutor
+) -> tuple[_Waiting, ...]:
     prefix = keys.raw_prefix(level.number, partition.site, partition.day)
     stored = {info.key for info in workshop.store.list(prefix)}
+    if not stored:
+        return ()
     known = scans.by_source(workshop.catalog.snapshot(partition.site, partition.day))
-    for key in sorted(stored):
+
+    def one(key: str) -> _Waiting | None:
         name = level.parse(key.removeprefix(prefix))
         if name is None or keys.raw_receipt(key) not in stored:
-            continue
+            return None
         try:
             receipt = read_receipt(workshop.store, keys.raw_receipt(key))
         except ObjectMissing:
-            continue
+            return None
         waiting = _Waiting(partition, key, name, receipt)
         if mode == "live" and receipt.kept and not _is_recent(workshop, waiting):
-            continue  # a day's run has fetched it, and will render it without holding up what is live
-        if _is_due(receipt, known.get(receipt.source.key), level.recipe):
-            yield waiting
+            return None  # a day's run has fetched it, and will render it without holding up what is live
+        return waiting if _is_due(receipt, known.get(receipt.source.key), level.recipe) else None
+
+    return tuple(waiting for waiting in pool.map(one, sorted(stored)) if waiting is not None)
 
 
 def _is_recent(workshop: Workshop, waiting: _Waiting) -> bool:
@@ -131,26 +153,8 @@ def _render_one(workshop: Workshop, level: Level, waiting: _Waiting) -> _Outcome
     return _Outcome(waiting, made.scan, time.monotonic() - began)
 
 
-def _publish(workshop: Workshop, partition: SiteDay, outcomes: list[_Outcome]) -> None:
-    """List what is rendered in the day's snapshot, let its raw files go, and empty the list of outcomes."""
-    made = [outcome.scan for outcome in outcomes if outcome.scan is not None]
-    if made:
-        workshop.catalog.publish(partition.site, partition.day, lambda day: reduce(scans.placed, made, day))
-    if workshop.settings.raw_keep_minutes == 0:
-        raws = [outcome.waiting.key for outcome in outcomes if outcome.scan is not None]
-        workshop.store.delete([key for raw in raws for key in (keys.raw_receipt(raw), raw)])
-    outcomes.clear()
-
-
-def _raise_flags(workshop: Workshop, partition: SiteDay, outcomes: Iterable[_Outcome]) -> None:
-    made = [outcome.scan for outcome in outcomes if outcome.scan is not None]
-    news: dict[flags.Product, int] = {
-        group: 1
-        for group in flags.PRODUCTS
-        if any(scan.level == lists.PRODUCTS[group] and group in scan.layers for scan in made)
-    }
-    if news:
-        flags.merge(workshop.store, partition.site, news)
+def _is_failed(outcome: _Outcome) -> bool:
+    return outcome.scan is not None and outcome.scan.status == "failed"
 
 
 def _line(outcome: _Outcome) -> str:
@@ -168,9 +172,16 @@ def _line(outcome: _Outcome) -> str:
     return f"{scan.key}: {len(images)} images, {size:,} bytes, {outcome.seconds:.1f} s{lacks}"
 
 
+def _faulty(partition: SiteDay, mode: Mode, fault: SnapshotError) -> Rendered:
+    return Rendered(partition, mode, failed={"snapshot": str(fault)})
+
+
 def _rendered(
-    partition: SiteDay, mode: Mode, waiting: int, outcomes: Sequence[_Outcome], promoted: int
+    workshop: Workshop, level: Level, partition: SiteDay, mode: Mode, outcomes: Sequence[_Outcome]
 ) -> Rendered:
+    promoted = 0
+    if mode == "day":
+        promoted = workshop.catalog.keep_day(partition.site, partition.day, level.number)
     made = [outcome.scan for outcome in outcomes if outcome.scan is not None]
     shown = list(lists.listed(made))
     images = [image for scan in shown for image in scans.images(scan)]
@@ -179,7 +190,7 @@ def _rendered(
     return Rendered(
         partition=partition,
         mode=mode,
-        waiting=waiting,
+        waiting=len(outcomes),
         rendered=len(shown),
         images=len(images),
         documents=len(documents),

@@ -20,20 +20,33 @@ from store.snapshot import Corners, Document, Image, Layer, Origin, Scan, Snapsh
 
 PNG = "image/png"
 GEOJSON = "application/geo+json"
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A document that a file gives: its name, its bytes (JSON), how many features it has."""
+    """A document that a file gives: its name, its bytes (GeoJSON or other JSON), how many features it has."""
 
     name: str
     data: bytes
     count: int
+    is_geojson: bool
+
+    @property
+    def suffix(self) -> str:
+        """Of its file name."""
+        return "geojson" if self.is_geojson else "json"
+
+    @property
+    def media_type(self) -> str:
+        """What it is stored as."""
+        return GEOJSON if self.is_geojson else JSON
 
     def document(self, key: str) -> Document:
         """Its entry in the scan of this key."""
         digest = hashlib.sha256(self.data).hexdigest()
-        return Document(keys.document_name(key, self.name, digest), digest, len(self.data), self.count)
+        name = keys.document_name(key, self.name, digest, self.suffix)
+        return Document(name, digest, len(self.data), self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,7 @@ def make(data: bytes, name: FileName, told: Provenance, how: Recipe, geometries:
     scan = assembled(reading, pictures, told, how.level, fingerprint)
     drawn = {keys.image(how.level, scan.key, image_name(scan.key, p)): (p.png, PNG) for p in pictures}
     written = {
-        keys.image(how.level, scan.key, scan.documents[one.name].name): (one.data, GEOJSON)
+        keys.image(how.level, scan.key, scan.documents[one.name].name): (one.data, one.media_type)
         for one in reading.vectors
     }
     return Made(scan, {**drawn, **written})
@@ -195,28 +208,38 @@ def by_source(snapshot: Snapshot) -> dict[str, Scan]:
     return {scan.source.key: scan for scan in snapshot.scans.values()}
 
 
-def placed(scans: dict[str, Scan], scan: Scan) -> dict[str, Scan]:
-    """The day's scans with this one in its place.
+def placed(scans: dict[str, Scan], made: Sequence[Scan]) -> dict[str, Scan]:
+    """The day's scans with these in their places.
 
     What was made from the same file before goes, whatever its key; live stays live, and kept stays kept. A file
     whose newer bytes cannot be read keeps what its older bytes gave, with the reason.
     """
-    same = (other for key, other in scans.items() if other.source.key == scan.source.key or key == scan.key)
-    before = next(same, None)
-    kept = {
-        key: other for key, other in scans.items() if other.source.key != scan.source.key and key != scan.key
-    }
-    if before is not None and _is_shown(before) and scan.status == "failed":
+    sources = {scan.source.key for scan in made}
+    replaced = {key: scan for key, scan in scans.items() if scan.source.key in sources}
+    day = {key: scan for key, scan in scans.items() if key not in replaced}
+    by_file = {scan.source.key: scan for scan in replaced.values()}
+    for scan in made:
+        before = [one for one in (by_file.get(scan.source.key), day.pop(scan.key, None)) if one is not None]
+        new = _successor(scan, before)
+        by_file[scan.source.key] = day[new.key] = new
+    return day
+
+
+def _successor(scan: Scan, before: Sequence[Scan]) -> Scan:
+    """A new scan, with what stays of those that it replaces."""
+    shown = next((one for one in before if _is_shown(one)), None)
+    if shown is not None and scan.status == "failed":
         scan = msgspec.structs.replace(
-            before,
+            shown,
             source=scan.source,
             fingerprint=scan.fingerprint,
             published=scan.published,
             reason=scan.reason,
         )
-    if before is not None:
-        scan = msgspec.structs.replace(scan, origin=before.origin, kept=scan.kept or before.kept)
-    return {**kept, scan.key: scan}
+    if not before:
+        return scan
+    origin: Origin = "live" if any(one.origin == "live" for one in before) else before[0].origin
+    return msgspec.structs.replace(scan, origin=origin, kept=scan.kept or any(one.kept for one in before))
 
 
 def without_archive(scans: dict[str, Scan]) -> dict[str, Scan]:

@@ -68,7 +68,8 @@ class NexradSettings(StoreSettings):
     """Whether requests to that source use the credentials of the environment."""
 
     level3_products: Names = Field(default=CODES, validation_alias="NEXRAD_LEVEL3_PRODUCTS")
-    """The codes of the Level 3 products that are followed; `none` follows none. Archived days have all of them."""
+    """The codes of the Level 3 products that are fetched; `none` fetches none. Unset: all that we know, and of
+    archived days also those that nobody makes any more."""
 
     level3_site: str | None = Field(default=None, validation_alias="RADAR_SITE_L3")
     """The replaced system's Level 3 site: one of the sites where `NEXRAD_SITES` is not set."""
@@ -97,12 +98,12 @@ class NexradSettings(StoreSettings):
     """Width and height of images, in pixels; even."""
 
     colours: str | None = Field(default=None, validation_alias="NEXRAD_COLOURS")
-    """The colour table of all products; unset: each product's own."""
+    """The colour table of all Level 2 products; unset: each product's own."""
 
     value_range: Annotated[tuple[float, float] | None, NoDecode] = Field(
         default=None, validation_alias="NEXRAD_VALUE_RANGE"
     )
-    """Lowest and highest value of the colour table, `-20,60`; unset: each product's own."""
+    """Lowest and highest value of the Level 2 colour table, `-20,60`; unset: each product's own."""
 
     jobs: int = Field(default_factory=lambda: min(4, _usable_cores()), ge=1, validation_alias="NEXRAD_JOBS")
     """How many files a run renders at the same time; 1 starts nothing beside the run itself."""
@@ -206,6 +207,11 @@ class NexradSettings(StoreSettings):
                 "listed must be kept"
             )
         return self
+
+    @property
+    def names_level3_products(self) -> bool:
+        """Whether someone has chosen the codes of Level 3."""
+        return "level3_products" in self.model_fields_set
 
     def start_date(self, today: date) -> date:
         """The first day that is a partition: as set, else the bucket's first or, of many sites, this year's.

@@ -7,7 +7,7 @@ package needs of sources. What does not: choosing among the files, and keeping t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -74,38 +74,46 @@ def open_source(location: str, layout: Layout, endpoint: str | None = None, sign
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What became of one file: its bytes, or the error that there is instead."""
+    """What became of one file: it was kept, or there is an error instead."""
 
     file: RemoteFile
-    data: bytes | None = None
     error: SourceError | None = None
 
 
 def fetch_all(
-    source: Source, files: Iterable[RemoteFile], *, concurrency: int, size_limit_bytes: int
+    source: Source,
+    files: Iterable[RemoteFile],
+    *,
+    concurrency: int,
+    size_limit_bytes: int,
+    keep: Callable[[RemoteFile, bytes], None],
 ) -> Iterator[Fetched]:
-    """Fetch files and yield them in the order given, each with its bytes or its error.
+    """Fetch files and hand each to `keep`, in as many threads; yield what became of them in the order given.
 
-    At most `concurrency` files are on their way, waiting or held by the consumer: the next one is asked for
-    when the consumer comes back. Files listed as larger than `size_limit_bytes` are not asked for. When the
-    consumer stops early, the end of what is under way is waited for.
+    At most `concurrency` files are on their way: the next one is asked for when the consumer comes back. Files
+    listed as larger than `size_limit_bytes` are not asked for. When the consumer stops early, the end of what is
+    under way is waited for. What `keep` raises is raised here.
     """
     pending = iter(files)
     waiting: deque[Future[Fetched]] = deque()
     with ThreadPoolExecutor(concurrency, thread_name_prefix="download") as pool:
         for file in islice(pending, concurrency):
-            waiting.append(pool.submit(_fetched, source, file, size_limit_bytes))
+            waiting.append(pool.submit(_fetched, source, file, size_limit_bytes, keep))
         while waiting:
             yield waiting.popleft().result()
             for file in islice(pending, 1):
-                waiting.append(pool.submit(_fetched, source, file, size_limit_bytes))
+                waiting.append(pool.submit(_fetched, source, file, size_limit_bytes, keep))
 
 
-def _fetched(source: Source, file: RemoteFile, size_limit_bytes: int) -> Fetched:
+def _fetched(
+    source: Source, file: RemoteFile, size_limit_bytes: int, keep: Callable[[RemoteFile, bytes], None]
+) -> Fetched:
     if file.size > size_limit_bytes:
         fault = f"{file.key}: {file.size} bytes, above the limit of {size_limit_bytes}"
         return Fetched(file, error=SourceTooLarge(fault))
     try:
-        return Fetched(file, source.fetch(file))
+        data = source.fetch(file)
     except SourceError as fault:
         return Fetched(file, error=fault)
+    keep(file, data)
+    return Fetched(file)

@@ -165,32 +165,35 @@ def remove_day(workshop: Workshop, site: str, day: date) -> tuple[int, int]:
 
 
 def _drop_raws(workshop: Workshop, level: int, site: str, now: datetime) -> int:
+    listed = workshop.store.list(keys.raw_site_prefix(level, site))
+    raws = sorted((info for info in listed if not keys.is_receipt(info.key)), key=lambda info: info.key)
     old: list[str] = []
-    for info in workshop.store.list(keys.raw_site_prefix(level, site)):
-        if keys.is_receipt(info.key):
-            continue
-        receipt = keys.raw_receipt(info.key)
-        if _raw_is_old(workshop, info, receipt, now):
-            old += [receipt, info.key]
-    workshop.store.delete(old)
-    return len(old) // 2
+    for (_, day), of_day in groupby(raws, key=lambda info: keys.raw_site_day(info.key)):
+        old += _old_raws(workshop, site, day, tuple(of_day), now)
+    workshop.store.delete([key for raw in old for key in (keys.raw_receipt(raw), raw)])
+    return len(old)
 
 
-def _raw_is_old(workshop: Workshop, info: ObjectInfo, receipt_key: str, now: datetime) -> bool:
-    if now - info.modified > UNRENDERED and now - info.modified > _raw_keep(workshop):
-        return True
+def _old_raws(
+    workshop: Workshop, site: str, day: date, raws: Sequence[ObjectInfo], now: datetime
+) -> Iterator[str]:
+    """The raw files of a day that have served: rendered, or never going to be, and kept long enough."""
+    keep = timedelta(minutes=workshop.settings.raw_keep_minutes)
+    known = scans.by_source(workshop.catalog.snapshot(site, day))
+    for info in raws:
+        is_given_up = now - info.modified > max(UNRENDERED, keep)
+        if is_given_up or _has_served(workshop.store, info.key, known, now - keep):
+            yield info.key
+
+
+def _has_served(store: Store, raw_key: str, known: Mapping[str, Scan], before: datetime) -> bool:
+    """Whether a raw file is rendered, and was fetched before a time."""
     try:
-        receipt = read_receipt(workshop.store, receipt_key)
+        receipt = read_receipt(store, keys.raw_receipt(raw_key))
     except ObjectMissing:
         return False
-    site, day = keys.raw_site_day(info.key)
-    known = scans.by_source(workshop.catalog.snapshot(site, day)).get(receipt.source.key)
-    rendered = known is not None and known.published >= receipt.fetched
-    return rendered and now - receipt.fetched > _raw_keep(workshop)
-
-
-def _raw_keep(workshop: Workshop) -> timedelta:
-    return timedelta(minutes=workshop.settings.raw_keep_minutes)
+    scan = known.get(receipt.source.key)
+    return scan is not None and scan.published >= receipt.fetched and receipt.fetched < before
 
 
 def reconcile(

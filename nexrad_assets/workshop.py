@@ -50,7 +50,7 @@ def open_workshop(settings: NexradSettings, clock: Callable[[], datetime] = utc_
     level2 = open_source(settings.source, LEVEL2, settings.source_endpoint, settings.source_signed)
     level3 = open_source(
         settings.level3_source,
-        Level3Layout(settings.level3_products, DEAD_CODES),
+        Level3Layout(settings.level3_products, () if settings.names_level3_products else DEAD_CODES),
         settings.level3_endpoint,
         settings.level3_signed,
     )

@@ -73,9 +73,9 @@ def image_name(scan_key: str, product: str, index: int, sha256: str) -> str:
     return f"{scan_key}_{product}_idx{index}.{sha256[:8]}.png"
 
 
-def document_name(scan_key: str, name: str, sha256: str) -> str:
-    """File name of a document of vectors: `<key>_<name>.<digest8>.geojson`."""
-    return f"{scan_key}_{name}.{sha256[:8]}.geojson"
+def document_name(scan_key: str, name: str, sha256: str, suffix: str) -> str:
+    """File name of a document of vectors: `<key>_<name>.<digest8>.geojson`, of a profile `.json`."""
+    return f"{scan_key}_{name}.{sha256[:8]}.{suffix}"
 
 
 def image(level: int, scan_key: str, name: str) -> str:

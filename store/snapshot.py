@@ -194,6 +194,15 @@ class Head(msgspec.Struct, frozen=True):
         """When the newest listed scan of any level began."""
         return max((day.newest for day in self.days.values() if day.newest), default=None)
 
+    def newest_of_levels(self) -> dict[int, datetime]:
+        """When the newest listed scan of each level began."""
+        newest: dict[int, datetime] = {}
+        for day in self.days.values():
+            for level, one in day.levels.items():
+                if one.newest is not None:
+                    newest[level] = max(newest.get(level, one.newest), one.newest)
+        return newest
+
     def of_level(self, level: int) -> dict[date, LevelHead]:
         """What it says of one level, by the days that have any of it."""
         return {
@@ -207,10 +216,10 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class SiteHead(msgspec.Struct, frozen=True):
-    """One site's line in the head index."""
+    """One site's line in the head index: its head's revision, and when the newest scan of each level began."""
 
     revision: int
-    newest: datetime | None = None
+    newest: dict[int, datetime] = {}
 
 
 class HeadIndex(msgspec.Struct, frozen=True):

@@ -46,12 +46,17 @@ def digest(name: str) -> str:
     return hashlib.sha256(table(name).tobytes()).hexdigest()[:8]
 
 
-def _share(values: NDArray[np.float64], product: Product) -> NDArray[np.float64]:
+def share(values: NDArray[np.float64], product: Product) -> NDArray[np.float64]:
     """How far up the colour table values are: 0 at its lower end, 1 at its upper one."""
     if product.rungs is not None:
         return np.interp(values, product.rungs, np.linspace(0.0, 1.0, len(product.rungs)))
     low, high = product.value_range
     return (values - low) / (high - low)
+
+
+def values_between_rungs(rungs: tuple[float, ...], count: int) -> NDArray[np.float64]:
+    """The values of `count` places spread evenly over a colour table with rungs, both ends included."""
+    return np.interp(np.linspace(0.0, 1.0, count), np.linspace(0.0, 1.0, len(rungs)), rungs)
 
 
 def looks(product: Product) -> str:
@@ -74,7 +79,7 @@ def of_product(product: Product, meaning: Meaning) -> Palette:
         is_seen = ~np.isnan(values)
         if product.unseen is not None:
             is_seen[is_seen] &= (values[is_seen] < product.unseen[0]) | (values[is_seen] > product.unseen[1])
-        places = np.floor(_share(values[is_seen], product) * 256.0)
+        places = np.floor(share(values[is_seen], product) * 256.0)
         colours[is_seen, :3] = table(product.colours)[np.clip(places, 0, 255).astype(np.intp)]
         colours[is_seen, 3] = 255
     for code, rgb in of_codes(product, meaning).items():

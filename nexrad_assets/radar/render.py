@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -21,8 +21,13 @@ from nexrad_assets.radar.mercator import Canvas, LonLat, canvas_range_km
 from nexrad_assets.radar.products import Product
 from nexrad_assets.radar.volume import FIRST_VALUE, Meaning, Moment, Sweep, Volume
 
+NO_DATA = "no data"
+
 RENDER_VERSION = 1
 """Grows when the same input gives other indices or colours, so that stored images are made again."""
+
+VALUES = 256 - FIRST_VALUE
+"""Palette indices that values of more than 8 bits are laid on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +96,30 @@ def render(job: Job, size: int, cache: GeometryCache) -> Picture:
 def index_codes(moment: Moment, product: Product) -> tuple[NDArray[np.uint8], Meaning]:
     """A moment's palette indices (its shape, uint8), and what they mean.
 
-    Codes of 8 bits are indices as they are. Wider ones are laid linearly over the product's range: 2 to 255,
-    values outside taking the ends; below are no data (0) and range folded (1).
+    Codes of 8 bits are indices as they are. Wider ones are laid over the product's range, as its colours are: 2 to
+    255, values outside taking the ends; below are no data (0) and range folded (1).
     """
     meaning = moment.meaning
     if moment.codes.dtype == np.uint8:
         return moment.codes.astype(np.uint8, copy=False), meaning
-    low, high = product.value_range
-    step = (high - low) / (255 - FIRST_VALUE)
     values = meaning.table(int(moment.codes.max(initial=0)) + 1)
     table = np.zeros(values.size, np.uint8)
     is_value = ~np.isnan(values)
-    table[is_value] = np.clip(np.rint((values[is_value] - low) / step), 0, 255 - FIRST_VALUE) + FIRST_VALUE
+    places = np.clip(colours.share(values[is_value], product), 0.0, 1.0) * (VALUES - 1)
+    table[is_value] = np.rint(places) + FIRST_VALUE
     table[1 : meaning.first_value] = 1
-    return table[moment.codes], Meaning(step, low - FIRST_VALUE * step)
+    flags = {0: NO_DATA, **{code: words for code, words in meaning.flags.items() if code < FIRST_VALUE}}
+    return table[moment.codes], replace(_meaning_of_places(product), flags=flags)
+
+
+def _meaning_of_places(product: Product) -> Meaning:
+    """What indices mean that values were laid on."""
+    if product.rungs is not None:
+        values = colours.values_between_rungs(product.rungs, VALUES).round(4).tolist()
+        return Meaning(1.0, 0.0, values=(*[None] * FIRST_VALUE, *values))
+    low, high = product.value_range
+    step = (high - low) / (VALUES - 1)
+    return Meaning(step, low - FIRST_VALUE * step)
 
 
 def draw(
@@ -119,14 +134,19 @@ def draw(
 
 def _draw_half(table: Lookup, geometry: Geometry, half: NDArray[np.uint8]) -> None:
     """Draw one half of a picture, column 0 next to the antenna."""
-    for row, blocks in enumerate(table.occupied(geometry.blocks)):
-        rows = slice(row * BLOCK_ROWS, (row + 1) * BLOCK_ROWS)
-        # Each run of occupied blocks is drawn at once: it begins and ends where neighbours differ.
-        edges = np.flatnonzero(np.diff(blocks, prepend=False, append=False)) * BLOCK_COLUMNS
-        for first, end in edges.reshape(-1, 2).tolist():
-            place = rows, slice(first, end)
-            start = table.row_start.take(geometry.azimuth[place])
-            half[place] = table.codes.take(start + table.column.take(geometry.ground[place]))
+    occupied = table.occupied(geometry.blocks)
+    # Each run of occupied blocks in a row is drawn at once: it begins and ends where neighbours differ.
+    fenced = np.pad(occupied, ((0, 0), (1, 1)))
+    rows, edges = np.nonzero(fenced[:, 1:] != fenced[:, :-1])
+    runs = zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    for row, first, end in runs:
+        place = (
+            slice(row * BLOCK_ROWS, (row + 1) * BLOCK_ROWS),
+            slice(first * BLOCK_COLUMNS, end * BLOCK_COLUMNS),
+        )
+        gate = table.row_start.take(geometry.azimuth[place])
+        gate += table.column.take(geometry.ground[place])
+        half[place] = table.codes.take(gate)
 
 
 def _utc(seconds: float) -> datetime:

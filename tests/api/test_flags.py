@@ -1,10 +1,13 @@
 """Flags: reading, and checked merges under the write token."""
 
+import json
+import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from store import keys
+from store import flags, keys
 from tests.api.conftest import TOKEN, eventually
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
@@ -139,6 +142,63 @@ def test_merges_at_once_lose_none(serve, posix):
         posix.get(keys.flags("KPDT")).data
         == b'{"updates":{"reflectivity":1,"hydrometeor":1,"precipitation":1}}'
     )
+
+
+def test_rounds_of_eight_updates_at_once_lose_none(serve, store):
+    client = serve(store)
+    wanted = random.Random(7)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(6):
+            targets = {group: wanted.randrange(2) for group in flags.PRODUCTS}
+            bodies = [json.dumps({"updates": {group: value}}) for group, value in targets.items()] * 3
+
+            def send(body: str) -> int:
+                return client.post("/flag/", content=body, headers=BEARER).status_code
+
+            assert list(pool.map(send, bodies[:8])) == [200] * 8
+            assert client.get("/flag/").json() == {"updates": targets}
+            assert flags.read(store, "KPDT").updates == targets
+
+
+def test_what_the_pipeline_raises_beside_a_frontend_that_lowers_is_kept(serve, store):
+    client = serve(store)
+    flags.merge(store, "KPDT", dict.fromkeys(flags.PRODUCTS, 1))
+
+    def lower(group: str) -> int:
+        return client.post(
+            "/flag/", content=b'{"updates": {"%s": 0}}' % group.encode(), headers=BEARER
+        ).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        raised = [pool.submit(flags.merge, store, "KPDT", {"precipitation": 1}) for _ in range(4)]
+        lowered = list(pool.map(lower, ["reflectivity", "hydrometeor"] * 2))
+        assert all(one.result() for one in raised)
+    assert lowered == [200] * 4
+    assert client.get("/flag/").json()["updates"] == {"reflectivity": 0, "hydrometeor": 0, "precipitation": 1}
+
+
+MEBIBYTE = 1_048_576
+HOSTILE = {
+    "a list": (b"[1,2]", 400),
+    "broken JSON": (b'{"updates": {"hydrometeor": 0', 400),
+    "nothing": (b"", 400),
+    "a mebibyte of nothing": (b" " * MEBIBYTE, 413),
+    "a mebibyte of JSON": (b'{"updates": {"hydrometeor": 0}}' + b" " * MEBIBYTE, 413),
+    "a mebibyte of brackets": (b"[" * MEBIBYTE, 413),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_body_is_refused_with_or_without_the_token_and_nothing_changes(serve, store, what):
+    body, status = HOSTILE[what]
+    flags.merge(store, "KPDT", {"hydrometeor": 1})
+    before = store.get(keys.flags("KPDT"))
+    client = serve(store)
+    for headers, expected in (({}, 401), ({"authorization": "Bearer wrong"}, 401), (BEARER, status)):
+        answer = client.post("/flag/", content=body, headers=headers)
+        assert (answer.status_code, set(answer.json())) == (expected, {"error"})
+    assert store.get(keys.flags("KPDT")) == before
+    assert client.get("/flag/").json()["updates"]["hydrometeor"] == 1
 
 
 def test_while_the_store_is_away_the_last_flags_stay_and_writes_are_refused(serve, posix):

@@ -7,6 +7,11 @@ import pytest
 
 from tests.api.conftest import eventually
 from tests.api.world import NOON, made
+from tests.nexrad.bench import local
+from tests.nexrad.product_files import NULL_DAA
+from tests.samples import needs_samples
+
+__all__ = ["local"]
 
 TIME = re.compile(r"^[A-Z]{4}\d{8}_\d{6}")
 
@@ -137,4 +142,100 @@ def test_metadata_has_the_fields_that_the_frontend_reads(serve, three_scans):
         "ne": [-116.0, 47.0],
         "se": [-116.0, 43.0],
         "sw": [-122.0, 43.0],
+    }
+
+
+@pytest.fixture
+def three_groups(publisher):
+    """A site of both levels, as the pipeline publishes them."""
+    publisher.publish(
+        made("KPDT", NOON - timedelta(minutes=5)),
+        made("KPDT", NOON - timedelta(minutes=5), product="hydrometeor", suffix="HHC", tilts=1),
+        made("KPDT", NOON - timedelta(minutes=4), product="hydrometeor", suffix="N0H", tilts=1),
+        made("KPDT", NOON - timedelta(minutes=9), product="hydrometeor", suffix="N0H", tilts=1),
+        made("KPDT", NOON - timedelta(minutes=6), product="precipitation", suffix="DAA", tilts=1),
+        made("KPDT", NOON - timedelta(minutes=6), product="precipitation", suffix="N1P", tilts=1),
+        made("KPDT", NOON - timedelta(minutes=6), product="reflectivity", suffix="N0B", tilts=1),
+        made("KPDT", NOON - timedelta(minutes=6), product="velocity", suffix="N0G", tilts=1),
+    )
+
+
+def test_each_group_has_its_own_scans_and_nothing_else(serve, three_groups):
+    assert serve().get("/list-all/").json() == {
+        "hydrometeor": {
+            "KPDT20250409_115100_N0H": {"sweeps": 1},
+            "KPDT20250409_115500_HHC": {"sweeps": 1},
+            "KPDT20250409_115600_N0H": {"sweeps": 1},
+        },
+        "precipitation": {
+            "KPDT20250409_115400_DAA": {"sweeps": 1},
+            "KPDT20250409_115400_N1P": {"sweeps": 1},
+        },
+        "reflectivity": {"KPDT20250409_115500_V06": {"sweeps": 3}},
+    }
+
+
+def test_the_menus_have_the_order_and_labels_of_the_contract(serve, three_groups):
+    options = serve().get("/code/").json()
+    assert [one["value"] for one in options["hydrometeor"]] == [
+        *("N0H", "N1H", "NAH", "NBH", "N2H", "N3H", "NXH", "NYH", "NZH", "HHC")
+    ]
+    assert [one["value"] for one in options["precipitation"]] == [
+        *("N1P", "OHA", "DAA", "DOD", "DPR", "PTA", "DTA", "DSD", "DU3", "DU6")
+    ]
+    for group in ("hydrometeor", "precipitation"):
+        assert all(set(one) == {"value", "label", "count"} for one in options[group])
+        assert all(isinstance(one["label"], str) and one["label"] for one in options[group])
+
+
+def test_a_dead_code_is_no_choice_unless_it_has_scans(serve, publisher):
+    publisher.publish(made("KPDT", NOON, product="precipitation", suffix="DAA", tilts=1))
+    codes = {one["value"] for one in serve().get("/code/").json()["precipitation"]}
+    assert "DAA" in codes
+    assert not codes & {"N1P", "N3P", "NTP", "DSP"}
+
+
+def test_a_volume_of_the_same_second_does_not_answer_for_a_product(serve, three_groups):
+    client = serve()
+    key = "KPDT20250409_115500"
+    assert client.get(f"/data/3/{key}_HHC_hydrometeor_idx0/png").is_success
+    assert client.get(f"/data/2/{key}_V06_reflectivity_idx0/png").is_success
+    for wrong in (
+        f"/data/2/{key}_HHC_hydrometeor_idx0/png",
+        f"/data/3/{key}_V06_reflectivity_idx0/png",
+        f"/data/3/{key}_HHC_hydrometeor_idx1/png",
+        f"/data/3/{key}_HHC_precipitation_idx0/png",
+    ):
+        assert client.get(wrong).status_code == 404
+
+
+@needs_samples
+def test_what_the_pipeline_makes_of_real_products_is_listed_counted_and_shown(serve, local):
+    local.now = NOON
+    for code in ("HHC", "N0H", "DTA", "NST", "NVW", "EET"):
+        local.product_arrives("2025-04-09T11:50:00", code)
+    local.product_arrives("2025-04-09T11:55:00", "DAA", sample=NULL_DAA)
+    local.product_arrives("2025-04-09T11:55:00", "N1H", data=b"garbage")
+    local.run(level=3)
+    client = serve(local.workshop.store, primary_site="KTLX")
+    listed, options = client.get("/list-all/").json(), client.get("/code/").json()
+    assert {group: list(scans) for group, scans in listed.items()} == {
+        "hydrometeor": ["KTLX20250409_115000_HHC", "KTLX20250409_115000_N0H"],
+        "precipitation": ["KTLX20250409_115000_DTA", "KTLX20250409_115500_DAA"],
+        "reflectivity": [],
+    }
+    counts = {one["value"]: one["count"] for menu in options.values() for one in menu if one["count"]}
+    assert counts == {"HHC": 1, "N0H": 1, "DTA": 1, "DAA": 1}
+    for group, scans in listed.items():
+        for key in scans:
+            address = f"/data/3/{key}_{group}_idx0"
+            assert client.get(f"{address}/png").content.startswith(b"\x89PNG")
+            metadata = client.get(f"{address}/json").json()
+            assert (metadata["site"], metadata["code"]) == ("KTLX", key[-3:])
+            assert {"elevation_angle_degrees", "azimuth_angle_degrees"} < metadata.keys()
+            west_north, east_south = (metadata["bounding_box_lon_lat"][corner] for corner in ("nw", "se"))
+            assert west_north[0] < east_south[0]
+            assert west_north[1] > east_south[1]
+    assert client.get("/flag/").json() == {
+        "updates": {"reflectivity": 0, "hydrometeor": 1, "precipitation": 1}
     }

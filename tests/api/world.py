@@ -179,7 +179,7 @@ class Publisher:
         days = dict(sorted({**self._head(site).days, day.isoformat(): line}.items()))
         head = Head(site, self._revision, days)
         self.store.put(keys.head(site), encode(head))
-        sites = {**self._index().sites, site: SiteHead(self._revision, head.newest)}
+        sites = {**self._index().sites, site: SiteHead(self._revision, head.newest_of_levels())}
         self.store.put(keys.HEAD_INDEX, encode(HeadIndex(dict(sorted(sites.items())))))
 
     def _head(self, site: str) -> Head:

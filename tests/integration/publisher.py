@@ -1,4 +1,4 @@
-"""A process that publishes scans one after another until it is killed: `python -m ... LOCATION ENDPOINT SOURCE`."""
+"""A process that publishes scans until it is killed: `python -m ... LOCATION ENDPOINT SOURCE DAY LEVEL`."""
 
 import sys
 from datetime import UTC, datetime
@@ -14,16 +14,20 @@ from nexrad_assets.workshop import Workshop, levels
 from store.location import open_store
 
 
-def main(location: str, endpoint: str, source: str, day: str) -> None:
-    """Fetch and render a whole day by force, over and over."""
+def main(location: str, endpoint: str, source: str, day: str, number: str) -> None:
+    """Fetch and render a whole day of a level by force, over and over."""
     folder = Path(source)
     settings = NexradSettings(_env_file=None, sites=("KTLX",), image_size=256, jobs=2)
     workshop = Workshop(
         settings=settings,
         store=open_store(location, endpoint or None),
-        levels=levels(settings, FolderSource(folder, LEVEL2), FolderSource(folder, Level3Layout(()))),
+        levels=levels(
+            settings,
+            FolderSource(folder, LEVEL2),
+            FolderSource(folder, Level3Layout(settings.level3_products)),
+        ),
     )
-    level = workshop.levels[2]
+    level = workshop.levels[int(number)]
     partition = SiteDay(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).date(), "KTLX")
     while True:
         print("round", flush=True)

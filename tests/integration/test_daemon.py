@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,12 +17,15 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from nexrad_assets import scans
 from nexrad_assets.definitions import build_definitions
 from nexrad_assets.metadata import RAW, RENDERED, SCAN_LIST
+from nexrad_assets.names import product_file_name
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.radar.coverage import VCP_212
+from nexrad_assets.radar.simulated_products import simulate_products
 from nexrad_assets.radar.simulator import simulate_volume
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.sites import site
+from nexrad_assets.upkeep import missing_objects
 from store.lists import window
 from tests.integration.daemon import Deployment
 
@@ -40,10 +44,10 @@ def volume() -> bytes:
     return simulate_volume(site("KPDT"), datetime.now(UTC), 1, SMALL)
 
 
-def served(api: httpx.Client, key: str) -> bytes | None:
+def served(api: httpx.Client, key: str, group: str = "reflectivity") -> bytes | None:
     """The answer to `/list-all/`, once it lists this scan."""
     answer = api.get("/list-all/")
-    return answer.content if answer.is_success and key in answer.json()["reflectivity"] else None
+    return answer.content if answer.is_success and key in answer.json()[group] else None
 
 
 def ago(minutes: float) -> datetime:
@@ -115,6 +119,48 @@ def test_a_dropped_volume_is_served_and_old_days_are_filled_in_beside(deployment
         for run in runs:
             checks = instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
             assert len(checks) == 2
+
+
+def test_dropped_products_are_listed_counted_and_served(tmp_path):
+    deployment = Deployment(tmp_path, {"NEXRAD_SITES": ",".join(SITES)})
+    start = ago(3)
+    for code, data in simulate_products(site("KPDT"), start, 1, SMALL).items():
+        # Before the daemon's first look: the next one is two minutes later.
+        drop_product(deployment, product_file_name("KPDT", code, start), data)
+    stem = f"KPDT{start:%Y%m%d_%H%M%S}"
+    with deployment.daemon(), deployment.api() as api:
+        key = f"{stem}_HHC"
+        flags = {"updates": {"reflectivity": 0, "hydrometeor": 1, "precipitation": 1}}
+        deployment.wait_for("raised flags", lambda: api.get("/flag/").json() == flags, START_S)
+        for code, group in (("HHC", "hydrometeor"), ("N0H", "hydrometeor"), ("DAA", "precipitation")):
+            deployment.wait_for(
+                f"{code} in the API", lambda c=code, g=group: served(api, f"{stem}_{c}", g), 30
+            )
+        assert api.get("/list-all/").json() == {
+            "hydrometeor": {key: {"sweeps": 1}, f"{stem}_N0H": {"sweeps": 1}},
+            "precipitation": {f"{stem}_DAA": {"sweeps": 1}},
+            "reflectivity": {},
+        }
+        options = api.get("/code/").json()
+        counts = {one["value"]: one["count"] for menu in options.values() for one in menu if one["count"]}
+        assert counts == {"HHC": 1, "N0H": 1, "DAA": 1}
+        image, metadata = (api.get(f"/data/3/{key}_hydrometeor_idx0/{kind}") for kind in ("png", "json"))
+        assert hashlib.sha256(image.content).hexdigest() == metadata.json()["sha256"]
+        assert (metadata.json()["site"], metadata.json()["code"]) == ("KPDT", "HHC")
+        scan = listed(deployment, "KPDT", key)
+        assert (scan.origin, scan.kept) == ("live", False)
+        with deployment.instance() as instance:
+            assert {run.status for run in ended_runs(deployment, instance)} == {DagsterRunStatus.SUCCESS}
+        day = deployment.catalog.snapshot("KPDT", start.date())
+        assert set(day.scans[f"{stem}_NST"].documents) == {"storms"}
+        assert missing_objects(deployment.store, day) == ()
+
+
+def drop_product(deployment: Deployment, name: str, data: bytes) -> None:
+    """Put a product into its source, as if it had been there for a while."""
+    path = deployment.products / name
+    path.write_bytes(data)
+    os.utime(path, (time.time() - 60, time.time() - 60))
 
 
 def test_a_day_of_a_site_is_materialized_from_the_command_line(tmp_path, volume):

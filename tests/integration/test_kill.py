@@ -16,13 +16,16 @@ from nexrad_assets.catalog import Catalog
 from nexrad_assets.workshop import utc_now
 from store import keys
 from store.posix import PosixStore
-from tests.samples import LEVEL2, needs_samples
+from tests.nexrad.product_files import PRODUCT_SAMPLES, moved
+from tests.samples import LEVEL2, LEVEL3, needs_samples
 
 SAMPLE = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
 OTHER = LEVEL2 / "2025/01/01/KDMX/KDMX20250101_225441_V06"
 DAY = date(2014, 1, 1)
 KILLS = 12
 ROUND_S = 4.0
+PUBLISHED = {2: "images", 3: "published"}
+"""What a line of the log says when something was published, by level."""
 
 
 @pytest.fixture(params=["posix", pytest.param("s3", marks=pytest.mark.s3)])
@@ -46,8 +49,21 @@ def source(tmp_path):
     return tmp_path / "source"
 
 
-def publish_and_kill(place, source, seed):
-    """Publish in a process of its own and kill it at a random moment of its work."""
+@pytest.fixture
+def products(tmp_path):
+    """Eight images and four documents of one site and day, in a flat folder."""
+    folder = tmp_path / "products"
+    folder.mkdir()
+    for minute in range(4):
+        for code in ("HHC", "DTA", "NST"):
+            target = folder / f"TLX_{code}_2014_01_01_06_{minute:02}_00"
+            target.write_bytes(moved((LEVEL3 / PRODUCT_SAMPLES[code]).read_bytes(), "KTLX"))
+            os.utime(target, (1.4e9, 1.4e9))
+    return folder
+
+
+def publish_and_kill(place, source, seed, level=2):
+    """Publish in a process of its own and kill it at a random moment; gives how often something was published."""
     location, endpoint, environment, _ = place
     command = [
         sys.executable,
@@ -57,23 +73,24 @@ def publish_and_kill(place, source, seed):
         endpoint,
         str(source),
         DAY.isoformat(),
+        str(level),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
         assert process.stdout.readline() == b"round\n"
         time.sleep(random.Random(seed).uniform(0.0, ROUND_S))
         process.kill()
         lines = process.stdout.read().decode().splitlines()
-    return sum("images" in line for line in lines)
+    return sum(PUBLISHED[level] in line for line in lines)
 
 
 def assert_whole(store):
-    """Every listed image is there with the bytes that the snapshot names; every document decodes."""
+    """Every listed object is there with the bytes that the snapshot names; head and index decode."""
     catalog = Catalog(store, utc_now)
     snapshot = catalog.snapshot("KTLX", DAY)
     for scan in snapshot.scans.values():
-        for image in scans.images(scan):
-            data = store.get(keys.image(2, scan.key, image.name)).data
-            assert hashlib.sha256(data).hexdigest() == image.sha256
+        for one in (*scans.images(scan), *scan.documents.values()):
+            data = store.get(keys.image(scan.level, scan.key, one.name)).data
+            assert hashlib.sha256(data).hexdigest() == one.sha256
     catalog.head("KTLX")
     catalog.index()
     return len(snapshot.scans)
@@ -94,3 +111,20 @@ def test_whatever_the_moment_of_the_kill_what_is_listed_is_whole(place, source):
     catalog.mend("KTLX")
     assert catalog.head("KTLX").days["2014-01-01"].scans == 6
     assert not catalog.mend("KTLX")
+
+
+@needs_samples
+@pytest.mark.timeout(180)
+def test_a_kill_among_batches_of_products_leaves_whole_images_and_documents(place, products):
+    store, published = place[-1], 0
+    for seed in range(KILLS // 2):
+        published += publish_and_kill(place, products, seed, level=3)
+        assert_whole(store)
+    assert published > KILLS // 2
+    assert assert_whole(store) == 12
+    found = {scan.key[-3:]: (len(scan.layers), len(scan.documents)) for scan in scans_of(store)}
+    assert found == {"HHC": (1, 0), "DTA": (1, 0), "NST": (0, 1)}
+
+
+def scans_of(store):
+    return Catalog(store, utc_now).snapshot("KTLX", DAY).scans.values()

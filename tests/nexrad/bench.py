@@ -1,6 +1,7 @@
 """A small pipeline without Dagster: files in a folder of each level, a real store, a clock to turn.
 
-Real files are given other times by their names; what they hold stays what the radar sent.
+Real files are given other times by their names, and products the place of their site; what they show stays what
+the radar sent.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from nexrad_assets.settings import NexradSettings
 from nexrad_assets.source import FolderSource
 from nexrad_assets.workshop import Workshop, levels
 from store import keys, lists
+from tests.nexrad.product_files import PRODUCT_SAMPLES, moved
 from tests.nexrad.snapshots import at
 from tests.samples import LEVEL2, LEVEL3
 
@@ -31,24 +33,6 @@ TODAY = SiteDay(DAY, "KTLX")
 NOW = at("2025-04-09T12:00:00")
 GEOMETRIES = GeometryCache()
 
-PRODUCT_SAMPLES = {
-    "HHC": "LOT_HHC_2021_01_31_11_06_30",
-    "N0H": "LOT_N0H_2021_01_31_11_06_30",
-    "DAA": "AMX_DAA_2026_07_10_04_57_17",
-    "DTA": "AMX_DTA_2026_07_10_04_57_17",
-    "N1P": "LOT_N1P_2021_01_31_11_06_30",
-    "N0S": "LOT_N0S_2021_01_31_11_06_30",
-    "EET": "AMX_EET_2026_07_10_04_57_17",
-    "NST": "AMX_NST_2026_07_10_04_57_17",
-    "NMD": "LOT_NMD_2021_06_21_04_27_31",
-    "NVW": "AMX_NVW_2026_07_10_04_57_17",
-    "NHI": "BMX_NHI_2015_01_02_02_05_00",
-}
-"""A real file of each product that the tests let arrive."""
-
-NULL_DAA = "LOT_DAA_2021_05_08_03_40_29"
-"""An hour in which nothing fell."""
-
 
 def quiet(_line):
     pass
@@ -57,6 +41,10 @@ def quiet(_line):
 def later():
     """A clock of which every file has settled."""
     return time.time() + 3600.0
+
+
+def sample_of(code, sample, site):
+    return moved((LEVEL3 / (sample or PRODUCT_SAMPLES[code])).read_bytes(), site)
 
 
 class Bench:
@@ -97,7 +85,7 @@ class Bench:
         """A product, of its code's sample or another, or of these bytes; gives its scan's key."""
         start = at(time)
         path = self.products / names.product_file_name(site, code, start)
-        path.write_bytes((LEVEL3 / (sample or PRODUCT_SAMPLES[code])).read_bytes() if data is None else data)
+        path.write_bytes(sample_of(code, sample, site) if data is None else data)
         return names.scan_key(site, start, code)
 
     @property

@@ -11,8 +11,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from nexrad_assets import metadata
+from nexrad_assets import metadata, sensors
 from nexrad_assets.definitions import build_definitions
+from nexrad_assets.names import product_file_name
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.radar.coverage import VCP_212
 from nexrad_assets.radar.simulator import simulate_volume
@@ -22,6 +23,7 @@ from nexrad_assets.settings import NexradSettings
 from nexrad_assets.simulate import volume_key
 from nexrad_assets.sites import site
 from nexrad_assets.workshop import Workshop, open_workshop
+from tests.nexrad.product_files import moved
 
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -61,9 +63,12 @@ class World:
         """Put a volume into the source, as if it had been there for a while."""
         path = Path(self.settings.source) / volume_key(site_id, start)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        os.utime(path, (time.time() - 60, time.time() - 60))
-        return path
+        return _settled(path, data)
+
+    def drop_product(self, site_id: str, start: datetime, code: str, data: bytes) -> Path:
+        """Put a product into its source, as if it had been there for a while and were the site's own."""
+        path = Path(self.settings.level3_source) / product_file_name(site_id, code, start)
+        return _settled(path, moved(data, site_id))
 
     def run(
         self, tags: dict[str, str], *, level=2, run_config=None, selection=None
@@ -89,6 +94,12 @@ class World:
 
     def scans(self, site_id: str, day=TODAY):
         return self.workshop.catalog.snapshot(site_id, day).scans
+
+
+def _settled(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    return path
 
 
 def range_tags(first: str, last: str, day=TODAY, *, live: bool = True) -> dict[str, str]:
@@ -127,3 +138,36 @@ def world(tmp_path: Path) -> World:
 
 VOLUMES, SWEEPS, SCAN_LIST = metadata.RAW[2], metadata.RENDERED[2], metadata.SCAN_LIST
 FILES, PRODUCTS = metadata.RAW[3], metadata.RENDERED[3]
+
+
+def evaluation(result: dg.ExecuteInProcessResult, check: str) -> dg.AssetCheckEvaluation:
+    """A run's verdict of this check."""
+    (found,) = (one for one in result.get_asset_check_evaluations() if one.check_name == check)
+    return found
+
+
+class Ticker:
+    """Ticks of a sensor, each with the cursor that the one before left."""
+
+    def __init__(self, world, level=2):
+        self.world, self.level, self.cursor = world, level, None
+
+    def tick(self) -> dg.SensorResult:
+        with dg.build_sensor_context(instance=self.world.instance, cursor=self.cursor) as context:
+            result = sensors.tick(context, self.world.workshop, self.world.workshop.levels[self.level])
+        self.cursor = result.cursor
+        return result
+
+    def ranges(self) -> list[tuple[str, str]]:
+        return [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in self.tick().run_requests]
+
+
+def leave_lying(world, tags, *, level=2, started=False):
+    """A run in the instance that no process works on."""
+    run = world.instance.create_run_for_job(
+        world.definitions.resolve_job_def(f"nexrad_live_level{level}"), tags=tags
+    )
+    if started:
+        event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
+        world.instance.report_dagster_event(event, run.run_id)
+    return run

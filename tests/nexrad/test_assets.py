@@ -20,6 +20,7 @@ from tests.nexrad.dagster_world import (
     TODAY,
     VOLUMES,
     at,
+    evaluation,
     make_world,
     range_tags,
     volume,
@@ -29,11 +30,6 @@ from tests.nexrad.dagster_world import (
 __all__ = ["volume", "world"]
 
 YESTERDAY = TODAY - timedelta(days=1)
-
-
-def evaluation(result, check):
-    (found,) = (one for one in result.get_asset_check_evaluations() if one.check_name == check)
-    return found
 
 
 def test_a_range_run_of_sites_has_the_metadata_of_each_site_apart(world, volume):

@@ -24,7 +24,7 @@ def catalog(store):
 
 def put(catalog, *added):
     for one in added:
-        catalog.publish(one.key[:4], one.start.date(), lambda day, one=one: scans.placed(day, one))
+        catalog.publish(one.key[:4], one.start.date(), lambda day, one=one: scans.placed(day, [one]))
 
 
 def test_a_published_scan_is_in_snapshot_head_and_index(catalog):
@@ -113,16 +113,16 @@ class TestPlacing:
     def test_the_same_file_takes_the_place_of_its_older_bytes(self):
         day = by_key(scan("2025-04-09T11:00:00", tilts=3))
         newer = scan("2025-04-09T11:00:00", tilts=9, etag="e2")
-        assert scans.placed(day, newer) == by_key(newer)
+        assert scans.placed(day, [newer]) == by_key(newer)
 
     def test_newer_bytes_that_cannot_be_read_lose_nothing(self):
         good = scan("2025-04-09T11:00:00", tilts=3)
         bad = scan("2025-04-09T11:00:00", status="failed", etag="e2")
-        (kept,) = scans.placed(by_key(good), bad).values()
+        (kept,) = scans.placed(by_key(good), [bad]).values()
         assert kept.layers == good.layers
         assert kept.fingerprint == bad.fingerprint
 
     def test_kept_stays_kept_and_live_stays_live(self):
         day = by_key(msgspec.structs.replace(scan("2025-04-09T11:00:00"), kept=True))
-        (kept,) = scans.placed(day, scan("2025-04-09T11:00:00", origin="backfill", etag="e2")).values()
+        (kept,) = scans.placed(day, [scan("2025-04-09T11:00:00", origin="backfill", etag="e2")]).values()
         assert (kept.origin, kept.kept) == ("live", True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.samples import LEVEL2, level2_files, needs_samples
+from tests.samples import LEVEL2, LEVEL3, level2_files, level3_files, needs_samples
 
 SMALL = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
 
@@ -123,6 +123,83 @@ class TestRender:
         assert "--size" in done.stderr
 
 
+@needs_samples
+class TestRenderProducts:
+    def test_every_sample_gives_an_image_or_a_document_or_is_refused_by_one_line_that_names_it(
+        self, tmp_path
+    ):
+        done = nexrad("render", *level3_files(), "--out", tmp_path, "--size", 128)
+        assert done.returncode == 1
+        lines = done.stdout.splitlines()
+        assert [line for line in lines if line.startswith("FAILED")] == [
+            "FAILED BMX_N0M_2015_01_02_02_05_00: product N0M (message 166) is not one of ours",
+            "FAILED BMX_NCR_2015_01_02_02_05_00: product NCR (message 37) is not one of ours",
+        ]
+        assert len(lines) == len(level3_files()) + 1
+        assert lines[-1].startswith("53 of 55 files, 45 images")
+        assert done.stderr == ""
+        images = {path.stem for path in tmp_path.glob("*.png")}
+        assert images == {path.stem for path in tmp_path.glob("*_idx0.json")}
+        assert len(images) == 45
+        documents = {path.name for path in tmp_path.iterdir() if "_idx" not in path.name}
+        assert documents == {
+            "KAMX20260710_045717_NMD_mesocyclones.geojson",
+            "KAMX20260710_045717_NST_storms.geojson",
+            "KAMX20260710_045717_NVW_winds.json",
+            "KBMX20150102_020500_NHI_hail.geojson",
+            "KBMX20150102_020500_NMD_mesocyclones.geojson",
+            "KBMX20150102_020500_NST_storms.geojson",
+            "KICT20260710_050719_NST_storms.geojson",
+            "KLOT20210621_042731_NMD_mesocyclones.geojson",
+        }
+
+    def test_an_image_has_the_name_and_the_metadata_of_the_contract(self, tmp_path):
+        done = nexrad("render", LEVEL3 / "LOT_HHC_2021_01_31_11_06_30", "--out", tmp_path, "--size", 512)
+        assert done.returncode == 0, done.stdout
+        assert "LOT_HHC_2021_01_31_11_06_30: Hybrid hydrometeor classification" in done.stdout
+        image = Image.open(tmp_path / "KLOT20210131_110630_HHC_hydrometeor_idx0.png")
+        metadata = json.loads((tmp_path / "KLOT20210131_110630_HHC_hydrometeor_idx0.json").read_text())
+        shown = set(np.unique(np.asarray(image)).tolist())
+        assert image.size == (512, 512)
+        assert len(shown & {10, 20, 30, 40, 50, 60, 70, 80, 90, 100}) > 3
+        assert shown <= {int(code) for code in metadata["codes"]}
+        assert (metadata["site"], metadata["product"], metadata["code"]) == ("KLOT", "hydrometeor", "HHC")
+
+    def test_nothing_fell_is_an_image_of_nothing(self, tmp_path):
+        done = nexrad("render", LEVEL3 / "LOT_DAA_2021_05_08_03_40_29", "--out", tmp_path, "--size", 128)
+        assert done.returncode == 0, done.stdout
+        image = Image.open(tmp_path / "KLOT20210508_034029_DAA_precipitation_idx0.png").convert("RGBA")
+        assert np.asarray(image)[..., 3].max() == 0
+
+    def test_storm_tracks_are_geojson_around_their_radar(self, tmp_path):
+        nexrad("render", LEVEL3 / "ICT_NST_2026_07_10_05_07_19", "--out", tmp_path)
+        document = json.loads((tmp_path / "KICT20260710_050719_NST_storms.geojson").read_text())
+        points = [
+            one["geometry"]["coordinates"]
+            for one in document["features"]
+            if one["geometry"]["type"] == "Point"
+        ]
+        assert len(points) == 38
+        assert all(abs(east + 97.44) < 6 and abs(north - 37.65) < 5 for east, north in points)
+
+    def test_volumes_and_products_of_one_call_lie_side_by_side(self, tmp_path):
+        renamed = tmp_path / "some_name"
+        renamed.write_bytes((LEVEL3 / "LOT_HHC_2021_04_28_21_11_56").read_bytes())
+        broken = tmp_path / "LOT_HHC_2021_01_01_00_00_00"
+        broken.write_bytes((LEVEL3 / "LOT_HHC_2021_01_31_11_06_30").read_bytes()[:4000])
+        files = (SMALL, LEVEL3 / "AMX_DAA_2026_07_10_04_57_17", renamed, broken)
+        done = nexrad("render", *files, "--out", tmp_path / "out", "--size", 128)
+        assert done.returncode == 1
+        (failed,) = (line for line in done.stdout.splitlines() if line.startswith("FAILED"))
+        assert failed.startswith(f"FAILED {broken.name}: cut short")
+        scans = {path.name.rpartition("_idx")[0] for path in (tmp_path / "out").glob("*.png")}
+        assert scans == {
+            "KTLX20140101_000624_V06_reflectivity",
+            "KAMX20260710_045717_DAA_precipitation",
+            "KLOT20210428_211156_HHC_hydrometeor",
+        }
+
+
 class TestSites:
     def test_all_are_listed(self):
         assert len(nexrad("sites").stdout.splitlines()) == 205
@@ -192,6 +269,64 @@ class TestBackfill:
         done = nexrad("remove", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
         assert done.stdout == "KLBB 2016-06-01: 1 scans with 9 objects removed\n"
         assert list((tmp_path / "store").rglob("*.png")) == []
+
+    def test_a_day_of_products_is_fetched_and_rendered_also_of_codes_that_are_dead(self, tmp_path):
+        settings = {**self.settings(tmp_path), "NEXRAD_LEVEL3_SOURCE": LEVEL3}
+        done = nexrad("backfill", "--site", "KLOT", "--day", "2021-01-31", "--level", "3", **settings)
+        assert done.returncode == 0, done.stderr
+        assert "4 products listed, 0 known, 4 rendered with 4 images and 0 documents" in done.stdout
+        stored = (tmp_path / "store" / "plots_level3" / "KLOT" / "20210131").glob("*.png")
+        assert {path.name.split("_")[2] for path in stored} == {"HHC", "N0H", "N0S", "N1P"}
+        options = json.loads((tmp_path / "store" / "codes" / "KLOT" / "options.json").read_text())
+        counts = {one["value"]: one["count"] for menu in options.values() for one in menu if one["count"]}
+        assert counts == {"HHC": 1, "N0H": 1, "N1P": 1}
+
+    def test_vectors_of_a_day_are_filled_in_and_removed_with_it(self, tmp_path):
+        settings = {
+            **self.settings(tmp_path),
+            "NEXRAD_LEVEL3_SOURCE": LEVEL3,
+            "NEXRAD_LEVEL3_PRODUCTS": "NMD",
+        }
+        day = ("--site", "KLOT", "--day", "2021-06-21")
+        done = nexrad("backfill", *day, "--level", "3", **settings)
+        assert "1 products listed, 0 known, 1 rendered with 0 images and 1 documents" in done.stdout
+        assert len(list((tmp_path / "store").rglob("*_mesocyclones.*.geojson"))) == 1
+        done = nexrad("remove", *day, **settings)
+        assert done.stdout == "KLOT 2021-06-21: 1 scans with 1 objects removed\n"
+        assert list((tmp_path / "store").rglob("*.geojson")) == []
+
+    def test_volumes_and_products_of_a_day_are_filled_in_apart_and_removed_together(self, tmp_path):
+        products = tmp_path / "products"
+        products.mkdir()
+        sample = LEVEL3 / "LOT_HHC_2021_01_31_11_06_30"
+        (products / "LOT_HHC_2022_03_17_00_08_42").write_bytes(sample.read_bytes())
+        os.utime(products / "LOT_HHC_2022_03_17_00_08_42", (1.6e9, 1.6e9))
+        settings = {**self.settings(tmp_path), "NEXRAD_LEVEL3_SOURCE": products}
+        day = ("--site", "KLOT", "--day", "2022-03-17")
+        assert "1 volumes listed" in nexrad("backfill", *day, **settings).stdout
+        assert list((tmp_path / "store").glob("plots_level3")) == []
+        assert "1 products listed" in nexrad("backfill", *day, "--level", "3", **settings).stdout
+        assert (
+            nexrad("remove", *day, **settings).stdout == "KLOT 2022-03-17: 2 scans with 10 objects removed\n"
+        )
+        assert list((tmp_path / "store").rglob("*.png")) == []
+
+    def test_a_refused_product_is_named_and_fails_the_command(self, tmp_path):
+        products = tmp_path / "products"
+        products.mkdir()
+        (products / "LOT_HHC_2021_01_31_11_06_30").write_bytes(b"no product")
+        os.utime(products / "LOT_HHC_2021_01_31_11_06_30", (1.6e9, 1.6e9))
+        settings = {**self.settings(tmp_path), "NEXRAD_LEVEL3_SOURCE": products}
+        done = nexrad("backfill", "--site", "KLOT", "--day", "2021-01-31", "--level", "3", **settings)
+        assert done.returncode == 1
+        assert "FAILED LOT_HHC_2021_01_31_11_06_30: too short for a Level 3 product" in done.stdout
+
+    def test_a_level_that_there_is_not_is_wrong_usage(self, tmp_path):
+        done = nexrad(
+            "backfill", "--site", "KLOT", "--day", "2021-01-31", "--level", "4", **self.settings(tmp_path)
+        )
+        assert done.returncode == 2
+        assert "--level" in done.stderr
 
     def test_one_day_that_fails_does_not_stop_the_next(self, tmp_path):
         settings = self.settings(tmp_path)

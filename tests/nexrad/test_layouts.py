@@ -27,6 +27,14 @@ def test_level_3_has_one_prefix_a_code_in_no_folder():
     assert {(span.folder, span.after) for span in spans} == {("", None)}
 
 
+def test_codes_that_died_are_asked_for_in_archives_alone():
+    layout = Level3Layout(("DAA",), dead_codes=("N1P", "DAA"))
+    live = layout.spans("KPDT", DAY, None)
+    assert [span.subject for span in live] == ["PDT_DAA"]
+    archive = layout.spans("KPDT", DAY, None, archive=True)
+    assert [span.subject for span in archive] == ["PDT_DAA", "PDT_N1P"]
+
+
 @pytest.mark.parametrize("layout", [LEVEL2_LAYOUT, Level3Layout(("N0H",)), Level3Layout(())])
 def test_a_site_that_is_none_has_no_keys(layout):
     with pytest.raises(UnknownSite, match="KPDX"):

@@ -16,9 +16,10 @@ from pyproj import Transformer
 from nexrad_assets import scans, sites
 from nexrad_assets.level2 import Level2Recipe
 from nexrad_assets.level3 import Level3Recipe
-from nexrad_assets.radar import render
+from nexrad_assets.radar import colours, render
 from nexrad_assets.radar.geometry import GeometryCache
 from nexrad_assets.radar.level3.products import PRODUCTS
+from nexrad_assets.radar.mercator import Canvas, box
 from nexrad_assets.radar.products import REFLECTIVITY
 from nexrad_assets.radar.simulated_products import simulate_products
 from nexrad_assets.radar.simulator import simulate_volume
@@ -27,7 +28,16 @@ from nexrad_assets.scans import Provenance
 from store import keys, lists
 from store.snapshot import Scan, Snapshot, SourceFile, decode, encode
 from tests.nexrad.level3 import test_radial
-from tests.nexrad.level3.test_radial import LEVEL3, MEASURED, NAMES, NULL, RASTERS, SHAPES, awips, content, measured
+from tests.nexrad.level3.test_radial import (
+    MEASURED,
+    NAMES,
+    NULL,
+    RASTERS,
+    SHAPES,
+    awips,
+    content,
+    measured,
+)
 from tests.nexrad.test_level3_position import BINS_M, ground_edges_m, sectors_deg
 from tests.nexrad.test_render_position import WGS84, seen_from
 from tests.samples import needs_samples
@@ -82,6 +92,7 @@ CLASSES = {  # ICD 2620003, product 165
     150: "range folded",
 }
 PURPLE = [119, 0, 125, 255]
+DEPTH, RATE = "BMX_DAA_2015_01_02_02_05_00", "BMX_DPR_2015_01_02_02_05_00"
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Made:
     scan: Scan
     index: np.ndarray
     palette: np.ndarray
-    canvas: object
+    canvas: Canvas
 
     @property
     def group(self):
@@ -120,7 +131,9 @@ def read(data, file_name):
 
 def assembled(reading, pictures, data, file_name):
     source = SourceFile(file_name, hashlib.sha256(data).hexdigest(), len(data))
-    return scans.assembled(reading, pictures, Provenance(source, "live", kept=False, now=NOW), 3, "fingerprint")
+    return scans.assembled(
+        reading, pictures, Provenance(source, "live", kept=False, now=NOW), 3, "fingerprint"
+    )
 
 
 def make(data, file_name):
@@ -128,10 +141,8 @@ def make(data, file_name):
     pictures = [render.render(job, SIZE, CACHE) for job in reading.jobs]
     (picture,) = pictures
     image = Image.open(io.BytesIO(picture.png))
-    alpha = np.full(256, 255)
-    transparency = np.frombuffer(image.info["transparency"], np.uint8)
-    alpha[: len(transparency)] = transparency
-    palette = np.column_stack((np.reshape(image.getpalette(), (256, 3)), alpha))
+    image.apply_transparency()
+    palette = np.reshape(image.getpalette("RGBA"), (256, 4))
     return Made(assembled(reading, pictures, data, file_name), np.asarray(image), palette, picture.canvas)
 
 
@@ -158,7 +169,9 @@ def seen(name):
     """Random pixels of a sample's image well inside of a gate: their indices, MetPy's values there (NaN beyond)."""
     of, image = truth(name), made(name)
     y, x = np.random.default_rng(4).integers(0, SIZE, (2, PIXELS))
-    azimuth, ground, _ = seen_from((image.canvas.latitude_deg, image.canvas.longitude_deg), image.canvas, y, x)
+    azimuth, ground, _ = seen_from(
+        (image.canvas.latitude_deg, image.canvas.longitude_deg), image.canvas, y, x
+    )
     edges, (low, high) = ground_edges_m(of), sectors_deg(of)
     gate = np.searchsorted(edges, ground, side="right") - 1
     turn = (azimuth - (low + high)[:, None] / 2 + 180.0) % 360.0 - 180.0
@@ -176,7 +189,8 @@ def seen(name):
 def test_what_image_and_metadata_tell_of_a_pixel_is_metpys_value_of_the_gate_there(name):
     index, expected, is_beyond = seen(name)
     table = made(name).values()
-    tolerance = 5.0 / 253 / 2 if awips(name) == "DPR" else 1e-4  # 16 bits are laid over 254 indices
+    # The 16 bits of a rate are laid over 254 indices, closer where rain is light.
+    rtol, atol = (0.025, 0.001) if awips(name) == "DPR" else (1e-6, 1e-4)
     assert len(index) > PIXELS / 2
     assert not index[is_beyond].any()
     if made(name).group == "hydrometeor":
@@ -184,8 +198,7 @@ def test_what_image_and_metadata_tell_of_a_pixel_is_metpys_value_of_the_gate_the
         told = [words[str(one)] for one in index]
         assert told == ["no data" if np.isnan(one) else CLASSES[int(one)] for one in expected]
     else:
-        assert not np.isnan(table[index[~np.isnan(expected)]]).any()
-        np.testing.assert_allclose(table[index], expected, rtol=1e-6, atol=tolerance)
+        np.testing.assert_allclose(table[index], expected, rtol=rtol, atol=atol)
 
 
 @needs_samples
@@ -199,20 +212,16 @@ def test_there_are_enough_values_in_the_image_to_compare(name):
 @pytest.mark.parametrize("name", MEASURED)
 def test_nothing_is_transparent_but_what_is_no_value_or_nothing(name):
     image = made(name)
-    is_opaque = image.palette[:, 3] == 255
     table = image.values()
     is_nothing = np.isnan(table)
-    if awips(name) in ("DOD", "DSD"):
-        is_nothing |= np.abs(table) <= 0.015
-    if awips(name) == "DPR":
-        is_nothing |= table == 0.0
-    if image.group in ("velocity", "storm_relative_velocity", "hydrometeor"):
-        coloured = [int(one) for one, words in image.metadata["codes"].items() if words in CLASSES.values()]
-        is_nothing[coloured] = False
+    if awips(name) in ("DOD", "DSD", "DPR"):
+        is_nothing |= np.abs(table) <= (0.0 if awips(name) == "DPR" else 0.015)
+    if image.group in ("velocity", "storm_relative_velocity"):
+        is_nothing[15 if awips(name) == "N0S" else 1] = False
     if image.group == "hydrometeor":
         is_nothing = ~np.isin(np.arange(256), list(CLASSES))
     present = np.unique(image.index)
-    np.testing.assert_array_equal(is_opaque[present], ~is_nothing[present])
+    np.testing.assert_array_equal(image.palette[present, 3] == 0, is_nothing[present])
     assert set(image.palette[:, 3]) == {0, 255}
 
 
@@ -233,7 +242,7 @@ def test_metadata_tell_product_place_and_times(name):
     assert told["elevation_angle_degrees"] == pytest.approx(truth_elevation(name))
     assert told["valid_time"] == f"{oracle['vol_time']:%Y-%m-%dT%H:%M:%S}.000Z"
     assert told["scan_end"] == f"{max(oracle['vol_time'], oracle['prod_time']):%Y-%m-%dT%H:%M:%S}.000Z"
-    assert told["vcp"] == oracle["vcp"]
+    assert told["vcp"] == test_radial.metpy(name).prod_desc.vcp
     json.dumps(told, allow_nan=False)
 
 
@@ -249,19 +258,24 @@ def test_the_corners_are_a_square_in_web_mercator_around_the_antenna_that_holds_
     told = made(name).metadata
     corners = [told["bounding_box_lon_lat"][corner] for corner in ("nw", "ne", "se", "sw")]
     east, north = TO_MERCATOR.transform(*np.transpose(corners))
-    assert east[0] == pytest.approx(east[3])
-    assert east[1] == pytest.approx(east[2])
-    assert north[0] == pytest.approx(north[1])
-    assert north[2] == pytest.approx(north[3])
-    assert east[1] - east[0] == pytest.approx(north[0] - north[3], abs=0.1)
-    radar = sites.site(told["site"])
-    reach = SHAPES[awips(name)][1] * SHAPES[awips(name)][2]
-    lon, lat, _ = WGS84.fwd(*np.full((4, 2), (radar.longitude_deg, radar.latitude_deg)).T, [0, 90, 180, 270], [reach] * 4)
-    assert (north[3] < np.array(TO_MERCATOR.transform(lon, lat)[1]) + 100).all()
-    assert (np.array(TO_MERCATOR.transform(lon, lat)[1]) < north[0] + 100).all()
-    assert (east[0] + east[1]) / 2 == pytest.approx(TO_MERCATOR.transform(radar.longitude_deg, 0)[0], abs=0.1)
-    assert told["sweep_range_km"] == pytest.approx(reach / 1000, rel=0.002)
-    assert told["canvas_range_km"] in (230, 300, 460)
+    west, right, top, bottom = east[0], east[1], north[0], north[2]
+    np.testing.assert_allclose(east, [west, right, right, west], atol=0.1)
+    np.testing.assert_allclose(north, [top, top, bottom, bottom], atol=0.1)
+    assert right - west == pytest.approx(top - bottom, abs=0.1)
+    radar, reach = sites.site(told["site"]), reach_m(name)
+    home = np.full((4, 2), (radar.longitude_deg, radar.latitude_deg)).T
+    x, y = TO_MERCATOR.transform(*WGS84.fwd(*home, [0, 90, 180, 270], [reach] * 4)[:2])
+    assert ((west <= x + 1) & (x - 1 <= right) & (bottom <= y + 1) & (y - 1 <= top)).all()
+    assert (x[1] + x[3]) / 2 == pytest.approx((west + right) / 2, abs=1)
+    assert told["sweep_range_km"] == pytest.approx(reach / 1000, abs=0.01)
+    assert told["canvas_range_km"] == min(km for km in (60, 120, 230, 300, 460) if reach <= km * 1000)
+
+
+def reach_m(name):
+    _, gates, spacing = SHAPES[awips(name)]
+    elevation = None if awips(name) in test_radial.OF_THE_VOLUME else truth_elevation(name)
+    of = SimpleNamespace(codes=np.zeros((1, gates)), gate_spacing_m=spacing, elevation_deg=elevation)
+    return ground_edges_m(of)[-1]
 
 
 @needs_samples
@@ -308,27 +322,42 @@ def test_what_is_folded_or_missing_of_other_moments_is_transparent(name):
 def test_uneven_codes_have_their_values_listed(name):
     values = made(name).metadata["values"]
     assert values is not None
-    known = [value for value in values if value is not None]
-    mapper = test_radial.metpy(name).map_data(np.arange(len(values)))
-    oracle = np.ma.filled(np.ma.masked_invalid(mapper[0] if awips(name) == "EET" else mapper), np.nan)
+    mapped = test_radial.metpy(name).map_data(np.arange(len(values)))
+    oracle = np.ma.filled(np.ma.masked_invalid(mapped[0] if awips(name) == "EET" else mapped), np.nan)
+    if awips(name) == "EET":
+        oracle[[128, 129]] = np.nan  # the bit of topped echoes without a height, which MetPy gives one
     np.testing.assert_allclose(np.array(values, np.float64), oracle, rtol=1e-6, atol=1e-4)
-    assert len(known) >= 14
+    assert np.count_nonzero(~np.isnan(oracle)) >= 14
 
 
 @needs_samples
-@pytest.mark.parametrize("name", measured("N0B", "N0G", "DAA", "DPR", "N0K", "HHC"))
+@pytest.mark.parametrize("name", measured("N0B", "N0G", "DAA", "N0K", "HHC"))
 def test_even_codes_are_told_by_scale_and_offset(name):
     assert made(name).metadata["values"] is None
 
 
 @needs_samples
 def test_a_depth_is_in_inches_and_a_rate_in_inches_an_hour():
-    """The largest of each, which the description tells in tenths of an inch and thousandths of an inch an hour."""
-    depth, rate = made("BMX_DAA_2015_01_02_02_05_00"), made("BMX_DPR_2015_01_02_02_05_00")
+    """The largest of each is what the description says, in inches and in thousandths of an inch an hour."""
+    depth, rate = made(DEPTH), made(RATE)
     assert (depth.metadata["unit"], rate.metadata["unit"]) == ("inch", "inch/h")
-    announced = {name: test_radial.decoded(name).message.halfwords[47] for name in ("BMX_DAA_2015_01_02_02_05_00", "BMX_DPR_2015_01_02_02_05_00")}
-    assert depth.values()[depth.index].max() == pytest.approx(announced["BMX_DAA_2015_01_02_02_05_00"] / 10, abs=0.1)
-    assert rate.values()[rate.index.max()] <= announced["BMX_DPR_2015_01_02_02_05_00"] / 1000 + 0.01
+    announced = [test_radial.metpy(name).metadata["max"] for name in (DEPTH, RATE)]
+    assert announced == [pytest.approx(0.8), 2311]
+    assert depth.values()[test_radial.decoded(DEPTH).codes.max()] == pytest.approx(0.8, abs=0.05)
+    assert np.nanmax(rate.values()[rate.index]) == pytest.approx(2.311, abs=0.03)
+
+
+@needs_samples
+def test_the_lightest_rate_is_seen_and_told_from_none():
+    """A quarter of this sample's wet gates has less than a hundredth of an inch an hour."""
+    (job,) = read(content(RATE), RATE).jobs
+    moment = job.sweep.moments[job.product.moment]
+    index, meaning = render.index_codes(moment, job.product)
+    is_light = (moment.codes > 0) & (moment.codes < 10)
+    assert is_light.sum() > 50_000
+    palette = colours.of_product(job.product, meaning)
+    assert (palette[index[is_light], 3] == 255).all()
+    assert not palette[index[moment.codes == 0], 3].any()
 
 
 @needs_samples
@@ -372,6 +401,25 @@ def test_scans_of_products_are_the_same_after_a_snapshot_has_stored_them(name):
     assert encode(decode(stored, Snapshot, "a key")) == stored
 
 
+class TestANameThatLies:
+    DATA = "LOT_DAA_2021_02_28_12_14_47"
+
+    @needs_samples
+    def test_another_product_by_its_header_is_refused(self):
+        with pytest.raises(VolumeError, match=r"^LOT_N0B_\S+: named N0B, but holds DAA \(message 170\)$"):
+            read(content(self.DATA), "LOT_N0B_2021_02_28_12_14_47")
+
+    @needs_samples
+    def test_another_product_by_its_message_code_alone_is_refused(self):
+        with pytest.raises(VolumeError, match=r"^LOT_N0B_\S+: named N0B, but holds .* \(message 170\)$"):
+            read(test_radial.edited(self.DATA), "LOT_N0B_2021_02_28_12_14_47")
+
+    @needs_samples
+    def test_a_radar_far_from_the_one_in_the_name_is_refused(self):
+        with pytest.raises(VolumeError, match=r"^TLX_DAA_\S+: says that KTLX is at 41\.604, -88\.085$"):
+            read(content(self.DATA), "TLX_DAA_2021_02_28_12_14_47")
+
+
 class TestAFileWithoutABucketsName:
     NAME = "LOT_DAA_2021_02_28_12_14_47"
 
@@ -387,7 +435,9 @@ class TestAFileWithoutABucketsName:
 
     @needs_samples
     def test_without_a_text_header_its_product_is_not_known(self):
-        with pytest.raises(VolumeError, match=r"^product\.bin: product \? \(message 170\) is not one of ours$"):
+        with pytest.raises(
+            VolumeError, match=r"^product\.bin: product \? \(message 170\) is not one of ours$"
+        ):
             read(test_radial.edited(self.NAME), "product.bin")
 
     @needs_samples
@@ -412,16 +462,17 @@ class TestThePlace:
     def test_the_antenna_is_where_the_table_of_sites_has_it(self):
         (job,) = read(content(self.NAME), self.NAME).jobs
         radar = sites.site("KLOT")
-        assert (job.volume.latitude_deg, job.volume.longitude_deg) == (radar.latitude_deg, radar.longitude_deg)
+        assert (job.volume.latitude_deg, job.volume.longitude_deg) == (
+            radar.latitude_deg,
+            radar.longitude_deg,
+        )
 
     @needs_samples
     def test_products_from_before_an_antenna_moved_keep_its_old_place(self):
-        image = make(moved(self.NAME, 41_300), self.NAME)
-        assert image.metadata["site"] == "KLOT"
-        box = image.metadata["bounding_box_lon_lat"]
-        _, north = TO_MERCATOR.transform(*np.transpose([box["nw"], box["sw"]]))
-        there = make(content(self.NAME), self.NAME).metadata["bounding_box_lon_lat"]
-        assert box["nw"][1] - there["nw"][1] == pytest.approx(41.3 - 41.6044, abs=0.01)
+        new, old = (make(data, self.NAME).metadata for data in (content(self.NAME), moved(self.NAME, 41_300)))
+        assert new["site"] == old["site"] == "KLOT"
+        top, former = (told["bounding_box_lon_lat"]["nw"][1] for told in (new, old))
+        assert former - top == pytest.approx(41.3 - 41.6044, abs=0.01)
 
     @needs_samples
     def test_vectors_from_before_an_antenna_moved_start_at_its_old_place(self):
@@ -431,17 +482,6 @@ class TestThePlace:
             for data in (content(name), moved(name, 41_300))
         )
         assert there[1] - here[1] == pytest.approx(41.3 - 41.6044, abs=0.01)
-
-
-class TestTheFingerprint:
-    def test_same_bytes_and_settings_give_the_same(self):
-        assert Level3Recipe(600).fingerprint("etag", 5) == Level3Recipe(600).fingerprint("etag", 5)
-
-    @pytest.mark.parametrize(
-        ("etag", "size", "pixels"), [("other", 5, 600), ("etag", 6, 600), ("etag", 5, 700)]
-    )
-    def test_other_bytes_or_pixels_give_another(self, etag, size, pixels):
-        assert Level3Recipe(pixels).fingerprint(etag, size) != Level3Recipe(600).fingerprint("etag", 5)
 
 
 SITE = sites.site("KTLX")
@@ -457,7 +497,9 @@ def indices(job):
 @pytest.fixture(scope="module")
 def same_storm():
     """The lowest tilt of a simulated volume and its N0B, both as images of 2700 pixels."""
-    volume = Level2Recipe((REFLECTIVITY,), FULL).read(simulate_volume(SITE, START, 7), "KTLX20250520_200030_V06")
+    volume = Level2Recipe((REFLECTIVITY,), FULL).read(
+        simulate_volume(SITE, START, 7), "KTLX20250520_200030_V06"
+    )
     product = read(simulate_products(SITE, START, 7)["N0B"], "TLX_N0B_2025_05_20_20_00_30")
     assert (volume.jobs[0].index, volume.jobs[0].repeat) == (0, 0)
     return indices(volume.jobs[0]), indices(product.jobs[0])
@@ -468,15 +510,15 @@ def correlations(one, other, window):
     rows = columns = slice(FULL // 2 - window, FULL // 2 + window)
     still = one[rows, columns].ravel().astype(np.float64)
     return {
-        shift: np.corrcoef(still, np.roll(other, shift, (0, 1))[rows, columns].ravel())[0, 1] for shift in SHIFTS
+        shift: np.corrcoef(still, np.roll(other, shift, (0, 1))[rows, columns].ravel())[0, 1]
+        for shift in SHIFTS
     }
 
 
 def polar(image, canvas):
     """An image's indices on azimuths 0.5 degrees and ranges 1 km apart, placed by pyproj: (720, 200)."""
-    from nexrad_assets.radar.mercator import box
-
-    azimuth, ground = (axis.ravel() for axis in np.meshgrid((np.arange(720) + 0.5) / 2, np.arange(20, 220) * 1000.0, indexing="ij"))
+    grid = np.meshgrid((np.arange(720) + 0.5) / 2, np.arange(20, 220) * 1000.0, indexing="ij")
+    azimuth, ground = (axis.ravel() for axis in grid)
     home = np.ones(len(azimuth))
     lon, lat, _ = WGS84.fwd(canvas.longitude_deg * home, canvas.latitude_deg * home, azimuth, ground)
     east, north = TO_MERCATOR.transform(lon, lat)
@@ -491,14 +533,14 @@ class TestN0BOfASimulatedStormAndItsLevel2Tilt:
         found = correlations(*same_storm, window=450)
         assert max(found, key=found.__getitem__) == (0, 0)
         assert found[0, 0] > 0.99
-        assert sorted(found.values())[-2] < found[0, 0] - 0.01
+        assert sorted(found.values())[-2] < found[0, 0] - 0.005
 
     def test_they_agree_best_at_the_same_azimuth(self, same_storm):
-        from nexrad_assets.radar.mercator import Canvas
-
         canvas = Canvas(SITE.latitude_deg, SITE.longitude_deg, 460, FULL)
         level2, level3 = (polar(image, canvas).astype(np.float64) for image in same_storm)
-        found = {step: np.corrcoef(level2.ravel(), np.roll(level3, step, 0).ravel())[0, 1] for step in range(-3, 4)}
+        found = {
+            step: np.corrcoef(level2.ravel(), np.roll(level3, step, 0).ravel())[0, 1] for step in range(-3, 4)
+        }
         assert max(found, key=found.__getitem__) == 0
         assert abs(found[1] - found[-1]) < 0.02
 
@@ -515,11 +557,22 @@ class TestN0BOfASimulatedStormAndItsLevel2Tilt:
     [
         ("LOT_HHC_2021_04_28_21_11_56", "LOT_N0H_2021_04_28_21_11_56"),
         ("BMX_N0Q_2015_01_02_02_05_00", "BMX_N0C_2015_01_02_02_05_00"),
+        ("BMX_DPR_2015_01_02_02_05_00", "BMX_HHC_2015_01_02_02_05_00"),
     ],
 )
-def test_real_products_of_one_volume_lie_upon_each_other(one, other):
-    """Where there is an echo: classes along the ground and along the beam, 1 km and 250 m gates."""
-    jobs = [read(content(name), name).jobs[0] for name in (one, other)]
-    canvases = {render.render(job, 60, CACHE).canvas.range_km for job in jobs}
-    assert canvases
-    pass
+def test_the_echoes_of_real_products_of_one_volume_lie_upon_each_other(one, other):
+    """Classes along the ground and along the beam; gates of 1 km and 250 m; 16 bits and 8."""
+    still, turned = (is_echo_by_azimuth(name) for name in (one, other))
+    found = {shift: agreement(still, np.roll(turned, shift, (0, 1))) for shift in SHIFTS}
+    assert max(found, key=found.__getitem__) == (0, 0)
+
+
+def is_echo_by_azimuth(name):
+    (job,) = read(content(name), name).jobs
+    picture = render.render(job, FULL, CACHE)
+    image = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGBA"))[..., 3]
+    return polar(image, picture.canvas) > 0
+
+
+def agreement(one, other):
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]

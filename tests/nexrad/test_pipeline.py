@@ -193,7 +193,7 @@ class TestDays:
 
     def test_nothing_to_list_at_all_is_a_source_error(self, local):
         class Away:
-            def list_day(self, site, day, since=None):
+            def list_day(self, site, day, since=None, *, archive=False):
                 raise SourceError("the source is away")
 
         local.take_from(Away())
@@ -204,10 +204,10 @@ class TestDays:
         real = local.level2.source
 
         class HalfAway:
-            def list_day(self, site, day, since=None):
+            def list_day(self, site, day, since=None, *, archive=False):
                 if site == "KDMX":
                     raise SourceError("KDMX cannot be listed")
-                return real.list_day(site, day, since)
+                return real.list_day(site, day, since, archive=archive)
 
             fetch = real.fetch
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
@@ -15,40 +14,15 @@ from tests.nexrad.dagster_world import (
     NOW,
     RANGE_END,
     RANGE_START,
+    Ticker,
     at,
+    leave_lying,
     make_world,
     volume,
     world,
 )
 
 __all__ = ["volume", "world"]
-
-
-class Ticker:
-    """Ticks of a sensor, each with the cursor that the one before left."""
-
-    def __init__(self, world, level=2):
-        self.world, self.level, self.cursor = world, level, None
-
-    def tick(self) -> dg.SensorResult:
-        with dg.build_sensor_context(instance=self.world.instance, cursor=self.cursor) as context:
-            result = sensors.tick(context, self.world.workshop, self.world.workshop.levels[self.level])
-        self.cursor = result.cursor
-        return result
-
-    def ranges(self) -> list[tuple[str, str]]:
-        return [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in self.tick().run_requests]
-
-
-def leave_lying(world, tags, *, started=False):
-    """A run in the instance that no process works on."""
-    run = world.instance.create_run_for_job(
-        world.definitions.resolve_job_def("nexrad_live_level2"), tags=tags
-    )
-    if started:
-        event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name)
-        world.instance.report_dagster_event(event, run.run_id)
-    return run
 
 
 def test_nothing_new_asks_for_nothing_and_says_so(world):

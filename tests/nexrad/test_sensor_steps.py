@@ -211,6 +211,11 @@ def test_a_new_listing_ends_all_patience():
     assert discovery.is_due(Look("b", 1), Seen("a", 9, NOON.timestamp()), NOON)
 
 
+def test_a_run_that_left_some_of_its_files_is_followed_by_the_next_at_once():
+    assert discovery.is_due(Look("a", 1204), Seen("a", 1, NOON.timestamp(), pending=1404), NOON)
+    assert not discovery.is_due(Look("a", 1404), Seen("a", 1, NOON.timestamp(), pending=1404), NOON)
+
+
 def test_nothing_pending_is_never_due():
     assert not discovery.is_due(Look("a", 0), None, NOON)
 
@@ -220,7 +225,7 @@ def test_asking_is_counted_while_the_listing_is_the_same_and_from_one_for_a_new_
     memory = Memory()
     for listing, times in (("a", 1), ("a", 2), ("b", 1)):
         memory = discovery.remembered(memory, [target], {target: Look(listing, 1)}, [], [target], NOON)
-        assert memory.seen[target] == Seen(listing, times, NOON.timestamp())
+        assert memory.seen[target] == Seen(listing, times, NOON.timestamp(), 1)
 
 
 def test_a_site_that_waits_patiently_keeps_its_memory():

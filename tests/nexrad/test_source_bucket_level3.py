@@ -74,8 +74,10 @@ def asked_for(server: FaultyS3) -> list[str]:
     return prefixes
 
 
-def keys(source: BucketSource, day: date = DAY, since: datetime | None = None) -> list[str]:
-    return [file.key for file in source.list_day("KPDT", day, since)]
+def keys(
+    source: BucketSource, day: date = DAY, since: datetime | None = None, *, archive: bool = False
+) -> list[str]:
+    return [file.key for file in source.list_day("KPDT", day, since, archive=archive)]
 
 
 def test_a_day_is_listed_and_fetched_as_the_bucket_has_it(source):
@@ -244,12 +246,12 @@ def test_a_day_gone_by_is_asked_in_full_and_proves_nothing_of_today(source, serv
     assert len(asked_for(server)) == 3
 
 
-def test_a_whole_day_is_asked_in_full_and_what_it_finds_is_absent_no_more(source, server):
+def test_an_archive_is_asked_for_in_full_and_what_it_has_is_absent_no_more(source, server):
     since = NOON - timedelta(hours=1)
     keys(source, since=since)
     server.asked.clear()
     server.objects["PDT_DAA_2025_04_09_11_59_00"] = b"x"
-    assert len(keys(source)) == 2
+    assert len(keys(source, archive=True)) == 2
     assert len(asked_for(server)) == 3
     assert len(keys(source, since=since)) == 2
     assert asked_for(server) == ["PDT_DAA_2025_04_09_", "PDT_N0H_2025_04_09_"]

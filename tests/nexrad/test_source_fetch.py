@@ -26,6 +26,10 @@ from tests.nexrad.faulty_s3 import BUCKET, FaultyS3
 MIB = 1024 * 1024
 
 
+def drop(_file: RemoteFile, _data: bytes) -> None:
+    """Keep nothing."""
+
+
 def volumes(count: int, size: int = 4) -> list[RemoteFile]:
     begin = datetime(2025, 4, 9, tzinfo=UTC)
     names = [
@@ -71,30 +75,51 @@ def settled(source: Counting) -> int:
 
 def test_volumes_come_in_the_order_asked_however_long_each_takes():
     many = volumes(20)
-    got = list(fetch_all(Counting(0.002), many, concurrency=4, size_limit_bytes=MIB))
+    kept = {}
+    got = list(
+        fetch_all(
+            Counting(0.002),
+            many,
+            concurrency=4,
+            size_limit_bytes=MIB,
+            keep=lambda one, data: kept.update({one: data}),
+        )
+    )
     assert [one.file for one in got] == many
-    assert [one.data for one in got] == [volume.key.encode() for volume in many]
+    assert kept == {volume: volume.key.encode() for volume in many}
 
 
 def test_one_bad_file_does_not_stop_the_batch():
     many = volumes(5)
     fault = SourceMissing("gone")
-    got = list(fetch_all(Counting(faults={many[1].key: fault}), many, concurrency=2, size_limit_bytes=MIB))
+    kept = []
+    source = Counting(faults={many[1].key: fault})
+    got = list(
+        fetch_all(source, many, concurrency=2, size_limit_bytes=MIB, keep=lambda one, _data: kept.append(one))
+    )
     assert [one.error for one in got] == [None, fault, None, None, None]
-    assert [one.data is None for one in got] == [False, True, False, False, False]
+    assert set(kept) == {*many} - {many[1]}
+
+
+def test_a_store_that_cannot_keep_a_file_ends_it():
+    def full(_file, _data):
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        list(fetch_all(Counting(), volumes(3), concurrency=2, size_limit_bytes=MIB, keep=full))
 
 
 def test_a_fault_of_the_program_is_not_hidden():
     many = volumes(3)
     source = Counting(faults={many[1].key: TypeError("a bug")})
     with pytest.raises(TypeError, match="a bug"):
-        list(fetch_all(source, many, concurrency=2, size_limit_bytes=MIB))
+        list(fetch_all(source, many, concurrency=2, size_limit_bytes=MIB, keep=drop))
 
 
 def test_a_volume_listed_as_too_large_is_not_asked_for():
     small, large = volumes(1)[0], volumes(2, size=MIB + 1)[1]
     source = Counting()
-    got = list(fetch_all(source, [small, large], concurrency=2, size_limit_bytes=MIB))
+    got = list(fetch_all(source, [small, large], concurrency=2, size_limit_bytes=MIB, keep=drop))
     assert isinstance(got[1].error, SourceTooLarge)
     assert "1048577 bytes, above the limit of 1048576" in str(got[1].error)
     assert source.asked == [small.key]
@@ -102,13 +127,13 @@ def test_a_volume_listed_as_too_large_is_not_asked_for():
 
 def test_no_more_than_the_given_number_are_under_way_at_once():
     source = Counting(0.01)
-    list(fetch_all(source, volumes(30), concurrency=3, size_limit_bytes=MIB))
+    list(fetch_all(source, volumes(30), concurrency=3, size_limit_bytes=MIB, keep=drop))
     assert source.most == 3
 
 
 def test_it_does_not_run_ahead_of_the_consumer():
     source = Counting()
-    fetched = fetch_all(source, volumes(30), concurrency=3, size_limit_bytes=MIB)
+    fetched = fetch_all(source, volumes(30), concurrency=3, size_limit_bytes=MIB, keep=drop)
     for taken in range(1, 6):
         next(fetched)
         assert settled(source) == 3 + taken - 1
@@ -117,7 +142,7 @@ def test_it_does_not_run_ahead_of_the_consumer():
 
 def test_a_consumer_that_stops_early_leaves_nothing_running():
     source = Counting(0.01)
-    fetched = fetch_all(source, volumes(30), concurrency=3, size_limit_bytes=MIB)
+    fetched = fetch_all(source, volumes(30), concurrency=3, size_limit_bytes=MIB, keep=drop)
     next(fetched)
     fetched.close()
     assert source.now == 0
@@ -126,7 +151,7 @@ def test_a_consumer_that_stops_early_leaves_nothing_running():
 
 
 def test_no_volumes_are_no_work():
-    assert list(fetch_all(Counting(), [], concurrency=3, size_limit_bytes=MIB)) == []
+    assert list(fetch_all(Counting(), [], concurrency=3, size_limit_bytes=MIB, keep=drop)) == []
 
 
 @pytest.fixture
@@ -143,9 +168,18 @@ def test_a_batch_from_a_failing_server_brings_what_can_be_had(server):
     many = source.list_day("KPDT", day)
     del server.objects[many[4].key]
     server.faults += ["503", "cut", "reset", "shorter"]
-    got = list(fetch_all(source, many, concurrency=4, size_limit_bytes=MIB))
+    kept = {}
+    got = list(
+        fetch_all(
+            source,
+            many,
+            concurrency=4,
+            size_limit_bytes=MIB,
+            keep=lambda one, data: kept.update({one.key: data}),
+        )
+    )
     assert [type(one.error) for one in got if one.error] == [SourceMissing]
-    assert {one.file.key: one.data for one in got if one.data is not None} == server.objects
+    assert kept == server.objects
     assert 2 <= server.most_at_once <= 4
 
 

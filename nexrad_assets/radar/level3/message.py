@@ -39,6 +39,7 @@ _STAND_ALONE_TEXT = (62, 73, 75, 82)
 _LAST_DAY = 47_482  # 2099-12-31
 _SECONDS_PER_DAY = 86_400
 _M_PER_FOOT = 0.3048
+_MAX_LINES = 1_000
 _SYMBOLOGY, _GRAPHIC, _TABULAR = 1, 2, 3
 
 
@@ -84,10 +85,20 @@ class _Description:
 
 
 def is_level3(data: bytes) -> bool:
-    """Whether a file's bytes (200 are enough) begin as a Level 3 product; Archive II and packed files do not."""
+    """Whether a file's bytes (200 are enough, 1,000 with gzip) begin as a Level 3 product; Archive II does not."""
+    if data.startswith(_GZIP):
+        data = _first_bytes(data)
     header = _TEXT_HEADER.match(data)
     start = header.end() if header else 0
     return _fault_of_head(data[start : start + _HEAD_BYTES]) is None
+
+
+def _first_bytes(data: bytes) -> bytes:
+    """The begin of what gzip has packed, empty where it is damaged."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(data[:4096], 1024)
+    except zlib.error:
+        return b""
 
 
 def read_message(data: bytes, file_name: str) -> Message:
@@ -258,8 +269,10 @@ def _tables(message: bytes, start: int) -> Iterator[tuple[str, ...]]:
 
 def _lines(text: bytes, at: int) -> tuple[tuple[str, ...], int]:
     """The lines of a page, and where the next page begins."""
-    lines = []
+    lines: list[str] = []
     while (count := halfword(text, at)) != _DIVIDER:
+        if len(lines) == _MAX_LINES:
+            raise FormatError(f"a page of text has more than {_MAX_LINES} lines")
         line = _part(text, at + 2, count, "a text line")
         lines.append(line.decode("ascii", "replace").rstrip())
         at += 2 + count

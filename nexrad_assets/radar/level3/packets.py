@@ -23,6 +23,9 @@ MAX_RAYS = 2 * 720
 MAX_GATES = 2 * 1840
 """Twice what the format allows in packet 16, so that a lying count costs no memory."""
 
+MAX_PACKETS = 20_000
+"""Packets of a layer or a page. A day of many storms has some hundreds."""
+
 _RASTERS = (0xBA07, 0xBA0F)
 _RASTER_HEADER_BYTES = 20
 _PRECIPITATION_ARRAYS = (17, 18)
@@ -51,10 +54,14 @@ class Packet:
 def split_packets(data: bytes, layer: int) -> Iterator[Packet]:
     """Take a layer or a page apart.
 
-    Raises `FormatError` where a packet reaches past the end, or its code is none of the format's.
+    Raises `FormatError` where a packet reaches past the end, its code is none of the format's, or there are
+    more than `MAX_PACKETS`.
     """
-    at = 0
+    at = number = 0
     while at < len(data):
+        number += 1
+        if number > MAX_PACKETS:
+            raise FormatError(f"layer {layer} has more than {MAX_PACKETS} packets")
         if at + 2 > len(data):
             raise FormatError(f"a stray byte ends layer {layer}")
         code = halfword(data, at)

@@ -21,6 +21,44 @@ VECTORS: Mapping[str, str] = {
 }
 """The codes of products that are no images, and what they tell."""
 
+MESSAGES: Mapping[str, int] = {
+    code: message
+    for message, codes in {
+        19: "N0R N1R N2R N3R",
+        48: "NVW",
+        56: "N0S",
+        58: "NST",
+        59: "NHI",
+        61: "NTV",
+        78: "N1P",
+        79: "N3P",
+        80: "NTP",
+        94: "N0Q NAQ N1Q NBQ N2Q N3Q",
+        99: "N0U NAU N1U NBU N2U N3U",
+        134: "DVL",
+        135: "EET",
+        138: "DSP",
+        141: "NMD",
+        153: "N0B NAB N1B NBB N2B N3B",
+        154: "N0G NAG N1G",
+        159: "N0X",
+        161: "N0C",
+        163: "N0K",
+        165: "N0H N1H NAH NBH N2H N3H NXH NYH NZH",
+        169: "OHA",
+        170: "DAA",
+        171: "PTA",
+        172: "DTA",
+        173: "DU3 DU6",
+        174: "DOD",
+        175: "DSD",
+        176: "DPR",
+        177: "HHC",
+    }.items()
+    for code in codes.split()
+}
+"""The message code of each product."""
+
 RANGE_FOLDED = "range folded"
 PURPLE = (119, 0, 125)
 

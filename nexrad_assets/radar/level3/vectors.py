@@ -25,6 +25,9 @@ VECTOR_CODES: Mapping[int, str] = {
 }
 """Message code to the name of its document."""
 
+MAX_COUNT = 1_000
+"""Of cells, circulations and so on: ten times what the format allows of storms."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
@@ -54,6 +57,10 @@ def read_vectors(message: Message, latitude_deg: float, longitude_deg: float) ->
         content, count = read(message, Antenna(latitude_deg, longitude_deg))
     except FormatError as error:
         raise VolumeError(f"{message.file_name}: {error}") from error
+    if count > MAX_COUNT:
+        raise VolumeError(
+            f"{message.file_name}: claims {count} {VECTOR_CODES[message.code]}, more than {MAX_COUNT}"
+        )
     return Document(VECTOR_CODES[message.code], content, count)
 
 

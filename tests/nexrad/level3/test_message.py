@@ -108,7 +108,10 @@ def test_what_a_broadcast_wraps_around_a_message_is_passed_over(wrapped: bytes):
 
 def test_a_gzip_file_reads_as_what_is_in_it():
     packed = gzip.compress(content(NVW))
-    assert not is_level3(packed)
+    assert is_level3(packed)
+    assert is_level3(packed[:1000])
+    assert not is_level3(gzip.compress(b"AR2V0006.001" + bytes(300)))
+    assert not is_level3(packed[:12] + bytes(300))
     assert read_message(packed, NVW).tables == read_message(content(NVW), NVW).tables
 
 
