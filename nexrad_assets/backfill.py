@@ -14,7 +14,7 @@ from nexrad_assets.rendering import render
 from nexrad_assets.reports import Collected, Listed, Rendered, SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.sites import UnknownSite, site
-from nexrad_assets.source import SourceError
+from nexrad_assets.sources.source import SourceError
 from nexrad_assets.upkeep import remove_day, write_lists
 from nexrad_assets.workshop import Workshop, open_workshop
 from store.objects import StoreError

@@ -18,7 +18,7 @@ from nexrad_assets.levels import Level
 from nexrad_assets.raws import Receipt, put_receipt, raw_key, read_receipt
 from nexrad_assets.reports import Collected, Mode, SiteDay
 from nexrad_assets.scans import Recipe
-from nexrad_assets.source import RemoteFile, SourceError, fetch_all
+from nexrad_assets.sources.source import RemoteFile, SourceError, fetch_all
 from nexrad_assets.workshop import Log, Workshop
 from store import keys
 from store.objects import ObjectMissing

@@ -19,7 +19,7 @@ from nexrad_assets import live, scans
 from nexrad_assets.levels import Level
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.scans import Recipe
-from nexrad_assets.source import RemoteFile
+from nexrad_assets.sources.source import RemoteFile
 from nexrad_assets.workshop import Workshop
 from store.lists import AHEAD
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nexrad_assets.names import FileName
 from nexrad_assets.reports import Mode
 from nexrad_assets.scans import Recipe
-from nexrad_assets.source import Source
+from nexrad_assets.sources.source import Source
 
 IN_NO_HURRY = 16
 

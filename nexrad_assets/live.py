@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexrad_assets.reports import Mode
-from nexrad_assets.source import RemoteFile
+from nexrad_assets.sources.source import RemoteFile
 from store.lists import AHEAD
 from store.snapshot import Scan
 

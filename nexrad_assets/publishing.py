@@ -79,15 +79,13 @@ class Publisher:
 
 
 def raise_flags(workshop: Workshop, site: str, made: Sequence[Scan], log: Log) -> None:
-    """Raise the flags of the product groups that have news.
+    """Raise the flags of the product groups that have live news; an archive is none.
 
     Flags that cannot be changed, a damaged object say, do not hold up the images; a store that is away does, so that
     the run is repeated.
     """
     news: dict[flags.Product, int] = {
-        group: 1
-        for group in flags.PRODUCTS
-        if any(scan.level == lists.PRODUCTS[group] and group in scan.layers for scan in made)
+        group: 1 for group in flags.PRODUCTS if any(_is_news(scan, group) for scan in made)
     }
     if not news:
         return
@@ -97,3 +95,7 @@ def raise_flags(workshop: Workshop, site: str, made: Sequence[Scan], log: Log) -
         raise
     except StoreError as fault:
         log(f"{site}: no flags raised: {fault}")
+
+
+def _is_news(scan: Scan, group: flags.Product) -> bool:
+    return scan.origin == "live" and scan.level == lists.PRODUCTS[group] and group in scan.layers

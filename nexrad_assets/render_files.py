@@ -29,10 +29,11 @@ from store.snapshot import Scan, SourceFile
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What became of one file: the line to print, images and bytes written, whether it failed."""
+    """What became of one file: the line to print, images, documents and bytes written, whether it failed."""
 
     line: str
     images: int = 0
+    documents: int = 0
     size: int = 0
     failed: bool = False
 
@@ -69,6 +70,7 @@ def render_files(files: Sequence[Path], out: Path, product: str, size: int, jobs
     failed = sum(one.failed for one in done)
     print(
         f"{len(done) - failed} of {len(done)} files, {sum(one.images for one in done)} images, "
+        f"{sum(one.documents for one in done)} documents, "
         f"{sum(one.size for one in done):,} bytes, {time.monotonic() - began:.1f} s"
         + (f"; {failed} failed" if failed else "")
     )
@@ -101,7 +103,7 @@ def _rendered(
     lacks = f"; lacks {'; '.join(reading.missing)}" if reading.missing else ""
     seconds = time.monotonic() - began
     line = f"{file.name}: {_contents(reading, len(pictures))}, {size:,} bytes, {seconds:.2f} s{lacks}"
-    return _Done(line, len(pictures), size)
+    return _Done(line, len(pictures), len(reading.vectors), size)
 
 
 def _contents(reading: Reading, pictures: int) -> str:

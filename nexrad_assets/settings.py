@@ -20,7 +20,7 @@ from nexrad_assets import sites as table
 from nexrad_assets.radar import colours as colour_tables
 from nexrad_assets.radar.level3.products import CODES, DEAD_CODES
 from nexrad_assets.radar.products import PRODUCTS
-from nexrad_assets.source import PUBLIC_LEVEL2, PUBLIC_LEVEL3
+from nexrad_assets.sources.source import PUBLIC_LEVEL2, PUBLIC_LEVEL3
 from store.settings import ALL_SITES, Names, StoreSettings, split_names
 
 FIRST_DAY = date(1991, 6, 5)

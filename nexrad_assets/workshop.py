@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from nexrad_assets.catalog import Catalog
-from nexrad_assets.layouts import LEVEL2, Level3Layout
 from nexrad_assets.level2 import Level2Recipe
 from nexrad_assets.level3 import Level3Recipe
 from nexrad_assets.levels import Level
@@ -16,7 +15,8 @@ from nexrad_assets.radar.geometry import GeometryCache
 from nexrad_assets.radar.level3.products import DEAD_CODES
 from nexrad_assets.radar.products import PRODUCTS
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.source import Source, open_source
+from nexrad_assets.sources.layouts import LEVEL2, Level3Layout
+from nexrad_assets.sources.source import Source, open_source
 from store.location import open_store
 from store.objects import Store
 

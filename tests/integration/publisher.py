@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nexrad_assets.collecting import collect
-from nexrad_assets.layouts import LEVEL2, Level3Layout
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.source import FolderSource
+from nexrad_assets.sources.layouts import LEVEL2, Level3Layout
+from nexrad_assets.sources.source import FolderSource
 from nexrad_assets.workshop import Workshop, levels
 from store.location import open_store
 

@@ -13,14 +13,14 @@ import pytest
 
 from nexrad_assets import names, upkeep
 from nexrad_assets.collecting import collect
-from nexrad_assets.layouts import LEVEL2 as LEVEL2_LAYOUT
-from nexrad_assets.layouts import Level3Layout
 from nexrad_assets.radar.geometry import GeometryCache
 from nexrad_assets.radar.level3.products import DEAD_CODES
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.source import FolderSource
+from nexrad_assets.sources.layouts import LEVEL2 as LEVEL2_LAYOUT
+from nexrad_assets.sources.layouts import Level3Layout
+from nexrad_assets.sources.source import FolderSource
 from nexrad_assets.workshop import Workshop, levels
 from store import keys, lists
 from tests.nexrad.product_files import PRODUCT_SAMPLES, moved

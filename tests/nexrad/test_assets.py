@@ -9,7 +9,7 @@ from nexrad_assets import assets
 from nexrad_assets.metadata import image_path
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.source import SourceMissing, SourceUnavailable
+from nexrad_assets.sources.source import SourceMissing, SourceUnavailable
 from store import keys
 from store.objects import StoreUnavailable
 from tests.nexrad.dagster_world import (

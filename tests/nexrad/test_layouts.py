@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexrad_assets.layouts import LEVEL2 as LEVEL2_LAYOUT
-from nexrad_assets.layouts import Level3Layout, Span
 from nexrad_assets.names import product_file_name
 from nexrad_assets.sites import UnknownSite
+from nexrad_assets.sources.layouts import LEVEL2 as LEVEL2_LAYOUT
+from nexrad_assets.sources.layouts import Level3Layout, Span
 from tests.samples import LEVEL2, level2_files, needs_samples
 
 DAY = date(2025, 4, 9)

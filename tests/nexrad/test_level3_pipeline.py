@@ -12,12 +12,12 @@ from PIL import Image
 
 from nexrad_assets import scans, upkeep
 from nexrad_assets.collecting import collect
-from nexrad_assets.layouts import Level3Layout
 from nexrad_assets.names import parse_product_name
 from nexrad_assets.radar.level3.products import DEAD_CODES, MENUS, PRODUCTS, VECTORS
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.source import open_source
+from nexrad_assets.sources.layouts import Level3Layout
+from nexrad_assets.sources.source import open_source
 from nexrad_assets.workshop import levels
 from store import flags, keys, lists
 from store.objects import StoreUnavailable

@@ -14,7 +14,7 @@ from nexrad_assets import upkeep
 from nexrad_assets.collecting import collect
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.source import SourceError
+from nexrad_assets.sources.source import SourceError
 from nexrad_assets.workshop import levels
 from store import keys, lists
 from store.snapshot import SnapshotError

@@ -8,7 +8,7 @@ from dagster import DagsterRunStatus
 from nexrad_assets import runs, sensors
 from nexrad_assets.runs import BLOCK_TAG
 from nexrad_assets.sites import sites
-from nexrad_assets.source import SourceError
+from nexrad_assets.sources.source import SourceError
 from tests.nexrad.dagster_world import (
     BROKEN,
     NOW,

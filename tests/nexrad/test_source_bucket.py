@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from nexrad_assets.layouts import LEVEL2 as LAYOUT
-from nexrad_assets.retry import Retry
-from nexrad_assets.source import (
+from nexrad_assets.sources.layouts import LEVEL2 as LAYOUT
+from nexrad_assets.sources.retry import Retry
+from nexrad_assets.sources.source import (
     BucketSource,
     SourceChanged,
     SourceMissing,

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from nexrad_assets.layouts import Level3Layout
 from nexrad_assets.names import parse_product_name
-from nexrad_assets.retry import Retry
-from nexrad_assets.source import (
+from nexrad_assets.sources.layouts import Level3Layout
+from nexrad_assets.sources.retry import Retry
+from nexrad_assets.sources.source import (
     BucketSource,
     FolderSource,
     SourceMissing,

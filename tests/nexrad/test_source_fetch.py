@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from nexrad_assets.names import parse_volume_name
-from nexrad_assets.retry import Retry
-from nexrad_assets.source import (
+from nexrad_assets.sources.retry import Retry
+from nexrad_assets.sources.source import (
     BucketSource,
     RemoteFile,
     SourceMissing,

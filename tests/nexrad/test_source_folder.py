@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nexrad_assets.layouts import LEVEL2 as LAYOUT
 from nexrad_assets.sites import UnknownSite
-from nexrad_assets.source import (
+from nexrad_assets.sources.layouts import LEVEL2 as LAYOUT
+from nexrad_assets.sources.source import (
     FolderSource,
     SourceChanged,
     SourceMissing,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nexrad_assets.layouts import Level3Layout
 from nexrad_assets.sites import UnknownSite
-from nexrad_assets.source import FolderSource, SourceMissing, open_source
+from nexrad_assets.sources.layouts import Level3Layout
+from nexrad_assets.sources.source import FolderSource, SourceMissing, open_source
 from tests.samples import SAMPLES, needs_samples
 
 LEVEL3 = SAMPLES / "nexrad" / "level3"

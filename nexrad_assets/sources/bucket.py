@@ -15,10 +15,10 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from nexrad_assets.absences import Absences, asked_from
-from nexrad_assets.flat_listing import FlatListing, ListingFault
-from nexrad_assets.layouts import LEVEL2, Layout, Span
-from nexrad_assets.remote import (
+from nexrad_assets.sources.absences import Absences, asked_from
+from nexrad_assets.sources.flat_listing import FlatListing, ListingFault
+from nexrad_assets.sources.layouts import LEVEL2, Layout, Span
+from nexrad_assets.sources.remote import (
     TRANSIENT,
     RemoteFile,
     SourceError,
@@ -29,7 +29,7 @@ from nexrad_assets.remote import (
     check_listed,
     oldest_first,
 )
-from nexrad_assets.retry import Retry
+from nexrad_assets.sources.retry import Retry
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta

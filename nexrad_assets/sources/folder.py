@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from nexrad_assets.layouts import LEVEL2, Layout, Span
-from nexrad_assets.remote import (
+from nexrad_assets.sources.layouts import LEVEL2, Layout, Span
+from nexrad_assets.sources.remote import (
     RemoteFile,
     SourceMissing,
     SourceUnavailable,

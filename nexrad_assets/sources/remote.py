@@ -1,6 +1,6 @@
 """What every source has in common: how a listed file is described, and one family of errors.
 
-The rest of the package takes these names from `nexrad_assets.source`.
+The rest of the package takes these names from `nexrad_assets.sources.source`.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from nexrad_assets.bucket_source import BucketSource
-from nexrad_assets.folder_source import SETTLED_S, FolderSource
-from nexrad_assets.layouts import Layout
-from nexrad_assets.remote import (
+from nexrad_assets.sources.bucket import BucketSource
+from nexrad_assets.sources.folder import SETTLED_S, FolderSource
+from nexrad_assets.sources.layouts import Layout
+from nexrad_assets.sources.remote import (
     TRANSIENT,
     RemoteFile,
     Source,
