@@ -65,6 +65,9 @@ class Publisher:
     def _publish(self, partition: SiteDay, batch: _Batch) -> None:
         """List scans in their day's snapshot, raise the flags of their groups, let their raw files go."""
         catalog, site = self.workshop.catalog, partition.site
+        # Raised before, flags outlive a store that goes away after the snapshot is written: what is published is
+        # not rendered again. Raised after, too, in case someone lowered them in between.
+        raise_flags(self.workshop, site, batch.made, self.log)
         try:
             catalog.publish(site, partition.day, partial(scans.placed, made=batch.made))
         except SnapshotError as fault:

@@ -10,7 +10,8 @@ from nexrad_assets.publishing import WAITS_S, Publisher
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.workshop import Workshop
-from store import keys
+from store import flags, keys
+from store.objects import StoreUnavailable
 from tests.nexrad.snapshots import at, product
 
 DAY = date(2025, 4, 9)
@@ -102,3 +103,28 @@ def test_a_head_that_says_something_else_of_the_same_revision_is_mended(local_st
     assert catalog.mend("KPDT")
     assert catalog.head("KPDT").days == right.days
     assert not catalog.mend("KPDT")
+
+
+class _Away:
+    """A store that goes away when something has been written below a prefix."""
+
+    def __init__(self, store, prefix):
+        self._store, self._prefix, self._gone = store, prefix, False
+
+    def __getattr__(self, name):
+        def call(*arguments, **named):
+            if self._gone:
+                raise StoreUnavailable("away")
+            answer = getattr(self._store, name)(*arguments, **named)
+            self._gone = name in {"create", "replace"} and arguments[0].startswith(self._prefix)
+            return answer
+
+        return call
+
+
+def test_what_is_published_is_flagged_although_the_store_goes_away_at_once(local_store):
+    press = Press(_Away(local_store, "heads/index"), left={KPDT: 1})
+    with pytest.raises(StoreUnavailable):
+        press.add(KPDT, "HHC")
+    assert Catalog(local_store, lambda: at("2025-04-09T12:00:00")).snapshot("KPDT", DAY).scans
+    assert flags.read(local_store, "KPDT").updates["hydrometeor"] == 1
