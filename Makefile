@@ -12,7 +12,7 @@ run: $(READY)
 	$(BIN)/python -m deploy.local run
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

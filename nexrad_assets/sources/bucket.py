@@ -29,7 +29,7 @@ from nexrad_assets.sources.remote import (
     check_listed,
     oldest_first,
 )
-from nexrad_assets.sources.retry import Retry
+from store.retry import Retry
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 import pytest
 
 from nexrad_assets.sources.layouts import LEVEL2 as LAYOUT
-from nexrad_assets.sources.retry import Retry
 from nexrad_assets.sources.source import (
     BucketSource,
     SourceChanged,
@@ -19,6 +18,7 @@ from nexrad_assets.sources.source import (
     SourceUnavailable,
     open_source,
 )
+from store.retry import Retry
 from tests.nexrad import faulty_s3
 from tests.nexrad.faulty_s3 import BUCKET, FaultyS3
 from tests.samples import LEVEL2, needs_samples

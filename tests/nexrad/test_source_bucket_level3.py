@@ -10,7 +10,6 @@ import pytest
 
 from nexrad_assets.names import parse_product_name
 from nexrad_assets.sources.layouts import Level3Layout
-from nexrad_assets.sources.retry import Retry
 from nexrad_assets.sources.source import (
     BucketSource,
     FolderSource,
@@ -19,6 +18,7 @@ from nexrad_assets.sources.source import (
     SourceUnavailable,
     open_source,
 )
+from store.retry import Retry
 from tests.nexrad import faulty_s3
 from tests.nexrad.faulty_s3 import BUCKET, FaultyS3
 from tests.samples import SAMPLES, needs_samples

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from nexrad_assets.names import parse_volume_name
-from nexrad_assets.sources.retry import Retry
 from nexrad_assets.sources.source import (
     BucketSource,
     RemoteFile,
@@ -20,6 +19,7 @@ from nexrad_assets.sources.source import (
     SourceUnavailable,
     fetch_all,
 )
+from store.retry import Retry
 from tests.nexrad import faulty_s3
 from tests.nexrad.faulty_s3 import BUCKET, FaultyS3
 

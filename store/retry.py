@@ -1,4 +1,7 @@
-"""Trying again: exponential back-off with full jitter, bounded in attempts and in time."""
+"""Trying again, for whoever talks to a network: exponential back-off with full jitter, bounded in attempts and time.
+
+Kept here because both code locations use it and may not know each other.
+"""
 
 from __future__ import annotations
 

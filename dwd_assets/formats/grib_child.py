@@ -1,0 +1,105 @@
+"""The process that decodes GRIB: run as a program, it imports eccodes and nothing of this project.
+
+eccodes carries a PROJ of its own, and crashes in a process that has pyproj or rasterio as well. What belongs here:
+the messages between the two processes, and what eccodes is asked. `dwd_assets.formats.grib_process` is the other end.
+
+A request is `REQUEST` and a GRIB message of one field; an answer is `ANSWER`, a text (UTF-8) and an array of native
+byte order. The first answer comes unasked: eccodes' version, or why it cannot be imported.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import sys
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+REQUEST = struct.Struct(">BQddd")
+"""What is wanted, length of the message, and of `NUMBERS`: reference, factor before and factor after it."""
+
+ANSWER = struct.Struct(">BIQ")
+"""`DONE` or `FAULT`, length of the text, length of the array."""
+
+VALUES, NUMBERS = 0, 1
+"""Wanted: float32 values, with the text `short name <tab> units`; or uint16 `(value * before - reference) * after`.
+
+Of the points that have a value, in their order: to spread them over a grid costs eccodes 5 ms, and numpy a tenth.
+"""
+
+DONE, FAULT = 0, 1
+
+_CODED = "codedValues"
+
+
+def serve(channel: socket.socket) -> None:
+    """Answer requests until the other end closes."""
+    try:
+        import eccodes  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415
+    except (ImportError, OSError, RuntimeError) as fault:
+        _answer(channel, FAULT, f"{type(fault).__name__}: {fault}", b"")
+        return
+    faults = (eccodes.CodesInternalError, ValueError, MemoryError)
+    _answer(channel, DONE, eccodes.codes_get_api_version(), b"")
+    while head := _received(channel, REQUEST.size):
+        wanted, length, *scale = REQUEST.unpack(head)
+        message = _received(channel, length)
+        try:
+            text, array = (
+                _values(eccodes, message) if wanted == VALUES else _numbers(eccodes, message, *scale)
+            )
+        except faults as fault:
+            _answer(channel, FAULT, f"{type(fault).__name__}: {fault}", b"")
+        else:
+            _answer(channel, DONE, text, array.data.cast("B"))
+
+
+def _values(eccodes: ModuleType, message: bytearray) -> tuple[str, NDArray[np.float32]]:
+    handle = eccodes.codes_new_from_message(bytes(message))
+    try:
+        text = "\t".join(eccodes.codes_get(handle, key, str) for key in ("shortName", "units"))
+        return text, eccodes.codes_get_double_array(handle, _CODED).astype(np.float32)
+    finally:
+        eccodes.codes_release(handle)
+
+
+def _numbers(
+    eccodes: ModuleType, message: bytearray, reference: float, before: float, after: float
+) -> tuple[str, NDArray[np.uint16]]:
+    handle = eccodes.codes_new_from_message(bytes(message))
+    try:
+        scaled = eccodes.codes_get_double_array(handle, _CODED)
+    finally:
+        eccodes.codes_release(handle)
+    if before != 1.0:
+        scaled *= before
+    scaled -= reference
+    scaled *= after
+    return "", np.rint(scaled, out=scaled).astype(np.uint16)
+
+
+def _received(channel: socket.socket, length: int) -> bytearray:
+    """So many bytes, or none where the other end closed."""
+    data = bytearray(length)
+    view, got = memoryview(data), 0
+    while got < length:
+        more = channel.recv_into(view[got:])
+        if not more:
+            return bytearray()
+        got += more
+    return data
+
+
+def _answer(channel: socket.socket, status: int, text: str, array: bytes | memoryview) -> None:
+    coded = text.encode()
+    channel.sendall(ANSWER.pack(status, len(coded), len(array)) + coded)
+    channel.sendall(array)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts all; the parent closes when it ends
+    with socket.socket(fileno=int(sys.argv[1])) as parent:
+        serve(parent)

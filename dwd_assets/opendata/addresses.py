@@ -1,0 +1,98 @@
+"""Where the server keeps a field: its path in the old tree and in the v1 tree, and back.
+
+Paths are absolute and percent-encoded, ready to be put behind a host. Both ways are computed, so that no listing
+is needed: a file that is not there yet answers 404.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from dwd_assets.formats.checks import MODEL, checked
+from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.levels import key_level, v1_level
+from dwd_assets.formats.old_names import old_name, parse_old_name
+
+NWP = "/weather/nwp"
+"""The folder of both trees."""
+
+_MIXED_CASE = {"echotopinm": "ECHOTOPinM"}
+_OLD = re.compile(rf"{NWP}/{MODEL}/grib/[0-9]{{2}}/[^/]+/(?P<name>[^/]+)\.bz2", re.ASCII)
+_V1 = re.compile(
+    rf"{NWP}/v1/m/(?P<model>{MODEL})/p/(?P<parameter>[A-Za-z0-9_.]+)(?:/lvt1/(?P<type>[0-9]{{1,3}})/lv1/(?P<level>[0-9.]+))?"
+    r"/r/(?P<run>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00)(?:/e/(?P<member>[0-9]{2,3}))?"
+    r"/s/PT(?P<hours>[0-9]{3})H(?P<minutes>[0-5][0-9])M\.grib2",
+    re.ASCII,
+)
+
+
+def old_path(key: FieldKey) -> str:
+    """A field's path in the old tree. Raises `ValueError` where the tree has no such field.
+
+    The folder is the hour of the run alone, so that it holds two runs while one overwrites the other.
+    """
+    return f"{NWP}/{key.model}/grib/{key.run:%H}/{key.parameter}/{old_name(key)}.bz2"
+
+
+def parse_old(path: str) -> FieldKey | None:
+    """The key of a path of the old tree, none for anything else there."""
+    match = _OLD.fullmatch(path)
+    key = match and parse_old_name(match["name"])
+    return key if key is not None and old_path(key) == path else None
+
+
+def v1_path(key: FieldKey) -> str:
+    """A field's path in the v1 tree. Raises `ValueError` where the tree has no such field."""
+    checked(key)
+    if key.grid != "icosahedral":
+        raise ValueError(f"the v1 tree has the icosahedral grid alone, not {key}")
+    level = v1_level(key)
+    levels = "" if level is None else f"/lvt1/{level[0]}/lv1/{level[1]}"
+    member = "" if key.member is None else f"/e/{key.member:02d}"
+    hours, minutes = divmod(key.step_minutes, 60)
+    parameter = _MIXED_CASE.get(key.parameter, key.parameter.upper())
+    return (
+        f"{NWP}/v1/m/{key.model}/p/{parameter}{levels}/r/{key.run:%Y-%m-%dT%H}%3A00{member}"
+        f"/s/PT{hours:03d}H{minutes:02d}M.grib2"
+    )
+
+
+def parse_v1(path: str) -> FieldKey | None:
+    """The key of a path of the v1 tree, its colon encoded or not; none for anything else there.
+
+    None also for what a key has no place for: wavelengths (`wvl1`), pressures between whole hPa, level types
+    other than those of `dwd_assets.formats.levels`.
+    """
+    decoded = path.replace("%3A", ":").replace("%3a", ":")
+    match = _V1.fullmatch(decoded)
+    if match is None:
+        return None
+    key = _v1_key(match)
+    return key if key is not None and _is_v1(key, decoded) else None
+
+
+def _v1_key(match: re.Match[str]) -> FieldKey | None:
+    parameter = match["parameter"].lower()
+    step = int(match["hours"]) * 60 + int(match["minutes"])
+    named = None if match["type"] is None else (int(match["type"]), match["level"])
+    level = key_level(parameter, step, named)
+    run = _run(match["run"])
+    if level is None or run is None:
+        return None
+    member = None if match["member"] is None else int(match["member"])
+    return FieldKey(match["model"], run, parameter, *level, step, member, "icosahedral")
+
+
+def _run(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _is_v1(key: FieldKey, decoded: str) -> bool:
+    try:
+        return v1_path(key).replace("%3A", ":") == decoded
+    except ValueError:
+        return False

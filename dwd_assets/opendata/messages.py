@@ -1,0 +1,72 @@
+"""What a client is asked for, and what it answers with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+_PATH = re.compile(r"/[!-\"$-~]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which bytes are at an address, as the server names them; either part may be missing."""
+
+    etag: str | None = None
+    modified: datetime | None = None
+
+
+UNKNOWN = Version()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A file to be asked for: its path on the server, percent-encoded, from `/` on.
+
+    `size` is what a listing said, if one did. With the `known` version of an earlier answer the file comes only
+    if it is another one by now. More than `limit_bytes` are not taken.
+    """
+
+    path: str
+    size: int | None = None
+    known: Version = UNKNOWN
+    limit_bytes: int = 256 << 20
+
+    def __post_init__(self) -> None:
+        if _PATH.fullmatch(self.path) is None:
+            raise ValueError(f"{self.path!r} is no percent-encoded path from '/' on")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that came whole: bytes, their SHA-256 (hexadecimal), and the version they are."""
+
+    path: str
+    size: int
+    sha256: str
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A file that came whole, in memory."""
+
+    received: Received
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that came whole, in a temporary file that is the caller's to move or to remove."""
+
+    received: Received
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The file is still the version that was known."""
+
+    path: str

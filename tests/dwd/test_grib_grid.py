@@ -1,0 +1,107 @@
+"""Grids of even steps: their points, and section 3."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.grib_grid import LatLonGrid, read_lat_lon
+from dwd_assets.formats.regrid import GRID
+from tests.dwd.grid_cells import in_child, needs_eccodes
+
+ROUND = LatLonGrid(2880, 1441, -90_000_000, 0, 125_000, 125_000)
+SOUTHWARD = LatLonGrid(5, 3, 52_000_000, 350_000_000, -1_000_000, 5_000_000)
+
+ECCODES_GRID = """
+import json, sys
+import eccodes as ec
+section = bytes.fromhex(sys.argv[1])
+handle = ec.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+message = ec.codes_get_message(handle)
+offset = 16
+while message[offset + 4] != 3:
+    offset += int.from_bytes(message[offset : offset + 4], "big")
+old = int.from_bytes(message[offset : offset + 4], "big")
+handle = ec.codes_new_from_message(message[:offset] + section + message[offset + old :])
+keys = ("Ni", "Nj", "numberOfDataPoints", "shapeOfTheEarth", "iScansNegatively", "jScansPositively")
+places = ("latitudeOfFirstGridPoint", "longitudeOfFirstGridPoint", "latitudeOfLastGridPoint",
+          "longitudeOfLastGridPoint", "iDirectionIncrement", "jDirectionIncrement")
+print(json.dumps([ec.codes_get(handle, key, int) for key in keys + places]))
+"""
+
+northward = st.builds(
+    LatLonGrid,
+    columns=st.integers(2, 1000),
+    rows=st.integers(2, 1000),
+    first_lat=st.integers(-90_000_000, 80_000_000),
+    first_lon=st.integers(0, 359_999_999),
+    lat_step=st.integers(1, 10_000),
+    lon_step=st.integers(1, 300_000),
+)
+
+
+@given(northward)
+def test_a_grid_is_read_as_it_was_written(grid):
+    assert read_lat_lon(grid.section(), "x") == grid
+
+
+@given(northward, st.data())
+def test_the_nearest_point_to_a_points_own_position_is_itself(grid, data):
+    index = data.draw(st.integers(0, grid.points - 1))
+    assert grid.nearest(*grid.position(index)) == index
+
+
+@needs_eccodes
+def test_eccodes_reads_the_written_section():
+    grid = LatLonGrid(11, 21, -33_000_000, 359_000_000, 250_000, 500_000)
+    told = json.loads(in_child(ECCODES_GRID, grid.section().hex()))
+    assert told == [11, 21, 231, 6, 0, 1, -33_000_000, 359_000_000, -28_000_000, 4_000_000, 500_000, 250_000]
+
+
+def test_a_grid_round_the_earth_has_no_edge():
+    assert ROUND.nearest(-90.0, 359.95) == ROUND.nearest(-90.0, -0.05) == 0
+    assert ROUND.nearest(-90.0, 359.9) == 2879
+
+
+def test_half_a_step_beyond_the_edge_is_still_the_edge_and_more_is_outside():
+    assert GRID.nearest(43.1701, 356.0501) == 0
+    assert GRID.nearest(43.1699, 356.06) is None
+    assert GRID.nearest(43.18, 356.0499) is None
+    assert GRID.nearest(58.0899, 20.3499) == GRID.points - 1
+    assert GRID.nearest(58.0901, 20.34) is None
+    assert GRID.nearest(58.08, 20.3501) is None
+
+
+def test_rows_may_go_south():
+    assert SOUTHWARD.nearest(51.1, -4.0) == 5 + 1
+    assert SOUTHWARD.position(6) == (51.0, -5.0)
+
+
+def test_longitudes_are_told_from_minus_180_to_180():
+    assert GRID.position(0) == pytest.approx((43.18, -3.94))
+    assert GRID.position(GRID.points - 1) == pytest.approx((58.08, 20.34))
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "told"),
+    [
+        (71, b"\x00", "do not lead"),  # to the north, told as southward
+        (71, b"\x80", "scanning mode 128"),
+        (38, b"\x00\x00\x00\x07", "basic angle 7"),
+        (30, b"\x00\x00\x04\xbe", "no even grid"),
+        (30, b"\xff\xff\xff\xff", "no even grid"),
+        (55, b"\x02\x92\xdf\xe0", "do not lead"),  # last latitude is the first
+        (59, b"\x01\x36\x5d\x21", "do not lead"),
+    ],
+)
+def test_a_grid_of_another_order_or_that_contradicts_itself_is_refused(offset, value, told):
+    section = GRID.section()
+    with pytest.raises(FormatError, match=rf"^x\.grib2: .*{told}"):
+        read_lat_lon(section[:offset] + value + section[offset + len(value) :], "x.grib2")
+
+
+def test_a_short_section_is_refused():
+    with pytest.raises(FormatError, match=r"x: section 3 of 71 bytes"):
+        read_lat_lon(GRID.section()[:71], "x")
