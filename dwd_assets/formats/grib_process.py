@@ -78,12 +78,19 @@ class DecoderProcess:
                 running = self._start()
                 self._greet(running)
                 try:
-                    return self._asked(running, request, message, name)
+                    status, answer = self._exchanged(running.channel, request, message)
                 except TimeoutError as fault:
                     self._end(0.0)
                     raise FormatError(f"{name}: not decoded within {self.request_s:g} s") from fault
                 except (_Gone, ConnectionError):
                     told = self._end(_END_S)
+                except BaseException:
+                    self._end(0.0)  # interrupted: its answer would be taken for that of the next request
+                    raise
+                else:
+                    if status != DONE:
+                        raise FormatError(f"{name}: eccodes cannot decode it: {answer.text}")
+                    return answer
         raise FormatError(f"{name}: the decoder died of it: {told}")
 
     def close(self) -> None:
@@ -121,20 +128,20 @@ class DecoderProcess:
             status, answer = _answer(running.channel, time.monotonic() + START_S)
         except (_Gone, OSError) as fault:
             raise DecoderError(f"the GRIB decoder did not start: {self._end(_END_S)}") from fault
+        except BaseException:
+            self._end(0.0)
+            raise
         if status != DONE:
             self._end(_END_S)
             raise DecoderError(f"the GRIB decoder has no eccodes: {answer.text}")
         self._greeted = True
 
-    def _asked(self, running: _Running, request: bytes, message: bytes, name: str) -> Answer:
+    def _exchanged(self, channel: socket.socket, request: bytes, message: bytes) -> tuple[int, Answer]:
         deadline = time.monotonic() + self.request_s
-        running.channel.settimeout(self.request_s)
-        running.channel.sendall(request)
-        running.channel.sendall(message)
-        status, answer = _answer(running.channel, deadline)
-        if status != DONE:
-            raise FormatError(f"{name}: eccodes cannot decode it: {answer.text}")
-        return answer
+        channel.settimeout(self.request_s)
+        channel.sendall(request)
+        channel.sendall(message)
+        return _answer(channel, deadline)
 
     def _end(self, patience_s: float) -> str:
         """Close the socket, which the process ends at, or kill it; says how it ended."""
