@@ -32,15 +32,3 @@ def ground_range_m(slant_m: Metres | float, elevation_deg: float) -> Metres:
     above = EFFECTIVE_RADIUS_M + height_m(slant, elevation_deg)
     arc: Metres = EFFECTIVE_RADIUS_M * np.arcsin(slant * np.cos(np.radians(elevation_deg)) / above)
     return arc
-
-
-def slant_range_m(ground_m: Metres | float, elevation_deg: float) -> Metres:
-    """The slant range at which the beam is above a point this far along the ground.
-
-    The law of sines in the triangle of earth's centre, antenna and gate; infinite where the beam never
-    comes above that point.
-    """
-    angle = np.asarray(ground_m, dtype=np.float64) / EFFECTIVE_RADIUS_M
-    closing = np.cos(np.radians(elevation_deg) + angle)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(closing > 0.0, EFFECTIVE_RADIUS_M * np.sin(angle) / closing, np.inf)

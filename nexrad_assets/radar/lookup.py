@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexrad_assets.radar import beam
-from nexrad_assets.radar.geometry import RANGE_BINS, azimuth_centres_deg, ground_centres_m
+from nexrad_assets.radar.geometry import AZIMUTH_BINS, RANGE_BINS, azimuth_centres_deg, ground_centres_m
 from nexrad_assets.radar.mercator import Canvas
 from nexrad_assets.radar.volume import Moment, Sweep
 
@@ -100,7 +100,7 @@ def _nearest(
         # Rising also where a damaged file has a ray that spans others.
         edges = np.maximum.accumulate(np.concatenate((begins, begins[:1] + 360.0)))
     bins = azimuth_centres_deg()
-    nearest = np.searchsorted(edges, bins)
+    nearest = _intervals(np.searchsorted(bins, edges, side="right"), AZIMUTH_BINS)
     reaches = np.abs(around[nearest] - bins) <= WIDEST_RAY * spacing_deg / 2.0
     return nearest.astype(np.int32), reaches
 
@@ -111,10 +111,16 @@ def _gates(moment: Moment, elevation_deg: float | None, canvas: Canvas) -> NDArr
     Without an elevation, gates are measured along the ground.
     One bin more than RANGE_BINS: the last one, past every gate, is what pixels beyond the canvas's range have.
     """
-    ground = ground_centres_m(canvas)
-    slant = ground if elevation_deg is None else beam.slant_range_m(ground, elevation_deg)
     past = moment.codes.shape[1]
-    gate = np.floor((slant - moment.first_gate_m) / moment.gate_spacing_m + 0.5)
+    slant = moment.first_gate_m + (np.arange(past + 1) - 0.5) * moment.gate_spacing_m
+    edges = slant if elevation_deg is None else beam.ground_range_m(np.maximum(slant, 0.0), elevation_deg)
     found = np.full(RANGE_BINS + 1, past, np.intp)
-    found[:RANGE_BINS] = np.minimum(gate, past)
+    # Told by the gates' edges, of which there are far fewer than bins.
+    found[:RANGE_BINS] = _intervals(np.searchsorted(ground_centres_m(canvas), edges), RANGE_BINS) - 1
     return found
+
+
+def _intervals(firsts: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """For each of `length` places the number of edges at or before it; `firsts` are the first places past each."""
+    ends = np.concatenate(([0], firsts, [length]))
+    return np.repeat(np.arange(len(firsts) + 1), np.diff(ends))

@@ -109,14 +109,6 @@ def test_an_odd_size_is_refused():
         compute(Canvas(45.0, -100.0, 60, 501))
 
 
-@pytest.mark.parametrize("elevation", [-0.2, 0.5, 3.4, 19.5, 60.0])
-def test_slant_and_ground_range_are_each_others_inverse(elevation):
-    slant = np.linspace(0.0, 460_000.0 if elevation < 5 else 60_000.0, 2001)
-    np.testing.assert_allclose(
-        beam.slant_range_m(beam.ground_range_m(slant, elevation), elevation), slant, rtol=1e-9, atol=1e-3
-    )
-
-
 def test_the_beam_agrees_with_py_art():
     from pyart.core.transforms import antenna_to_cartesian
 
