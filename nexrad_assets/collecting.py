@@ -39,19 +39,20 @@ class _Plan:
     mode: Mode
     selection: live.Selection
     listed: int
+    known: int
     to_fetch: tuple[RemoteFile, ...]
     fetched: int = 0
     bytes_fetched: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def report(self, known: int) -> Collected:
+    def report(self) -> Collected:
         return Collected(
             partition=self.partition,
             mode=self.mode,
             listed=self.listed,
             wanted=len(self.selection.wanted),
-            known=known,
+            known=self.known,
             stored=self.fetched,
             failed=self.failed,
             quarantined=tuple(file.name.file_name for file in self.selection.quarantined),
@@ -85,10 +86,7 @@ def collect(
         partition: Collected(partition, mode, failed={"listing": str(fault)})
         for partition, fault in unlisted.items()
     }
-    done = {
-        partition: plan.report(known=len(plan.selection.wanted) - len(plan.to_fetch))
-        for partition, plan in plans.items()
-    }
+    done = {partition: plan.report() for partition, plan in plans.items()}
     return tuple(done.get(partition) or failed[partition] for partition in partitions)
 
 
@@ -123,10 +121,16 @@ def _plan(workshop: Workshop, level: Level, partition: SiteDay, mode: Mode, forc
     files = level.source.list_day(partition.site, partition.day, since, archive=mode == "day")
     selection = live.select(files, mode, now=now, newest_live=newest_live, window=window)
     known = scans.by_source(catalog.snapshot(partition.site, partition.day))
-    wanted = tuple(file for file in selection.wanted if force or not _is_known(file, known, level.recipe))
-    if mode == "live":
-        wanted = wanted[-MOST_AT_ONCE:]
-    return _Plan(partition, mode, selection, len(files), wanted, seconds=time.monotonic() - began)
+    news = tuple(file for file in selection.wanted if force or not _is_known(file, known, level.recipe))
+    return _Plan(
+        partition=partition,
+        mode=mode,
+        selection=selection,
+        listed=len(files),
+        known=len(selection.wanted) - len(news),
+        to_fetch=news[-MOST_AT_ONCE:] if mode == "live" else news,
+        seconds=time.monotonic() - began,
+    )
 
 
 def _is_known(file: RemoteFile, known: Mapping[str, Scan], recipe: Recipe) -> bool:
@@ -161,7 +165,7 @@ def _fetch(workshop: Workshop, level: Level, plans: Mapping[SiteDay, _Plan], log
             continue
         plan.fetched += 1
         plan.bytes_fetched += got.file.size
-        if level.together == 1:
+        if level.told_singly:
             log(f"{name}: fetched {got.file.size:,} bytes")
         elif done % TOLD_EVERY == 0 or done == len(wanted):
             log(f"{done} of {len(wanted)} {level.files} fetched")

@@ -14,11 +14,11 @@ import numpy as np
 from nexrad_assets import names, sites
 from nexrad_assets.names import parse_product_name
 from nexrad_assets.radar import colours, render
-from nexrad_assets.radar.level3 import vectors
 from nexrad_assets.radar.level3.coding import Coding
 from nexrad_assets.radar.level3.message import Message, read_message
 from nexrad_assets.radar.level3.products import MESSAGES, PRODUCTS, VECTORS, CodedProduct
 from nexrad_assets.radar.level3.radial import RadialProduct, read_radial
+from nexrad_assets.radar.level3.vectors import read_vectors
 from nexrad_assets.radar.volume import Meaning, Moment, Sweep, Volume, VolumeError
 from nexrad_assets.scans import Reading, Vectors
 from nexrad_assets.sites import Site
@@ -62,31 +62,38 @@ class Level3Recipe:
         if radar is None:
             raise VolumeError(f"{file_name}: tells no site, neither by its name nor by a position of one")
         key = names.scan_key(radar.id, name.time if name else message.volume_time, code)
-        latitude, longitude = _position(message, radar)
+        place = _position(message, radar)
         if code in VECTORS:
-            document = vectors.read_vectors(message, latitude, longitude)
-            content = {**document.content, "site": radar.id, "scan": key}
-            told = Vectors(
-                document.name,
-                json.dumps(content, separators=(",", ":")).encode(),
-                document.count,
-                content.get("type") == "FeatureCollection",
+            vectors = _vectors(message, place, {"site": radar.id, "scan": key})
+            return Reading(
+                key, _end(message), message.vcp, vectors=(vectors,), code=code, label=VECTORS[code]
             )
-            return Reading(key, _end(message), message.vcp, vectors=(told,), code=code, label=VECTORS[code])
         product = self.products[code]
-        volume = Volume(
-            site=radar.id,
-            version=code,
-            start=message.volume_time,
-            vcp=message.vcp,
-            latitude_deg=latitude,
-            longitude_deg=longitude,
-            height_m=message.height_m,
-            sweeps=(sweep_of(read_radial(message), product.look.moment),),
-        )
-        (sweep,) = volume.sweeps
-        job = render.Job(volume, product.look, sweep, 0, 0, round(sweep.measured_deg, 2))
+        job = _job(message, place, radar.id, product)
         return Reading(key, _end(message), message.vcp, (job,), code=code, label=product.label)
+
+
+def _vectors(message: Message, place: tuple[float, float], about: Mapping[str, str]) -> Vectors:
+    document = read_vectors(message, *place)
+    content = {**document.content, **about}
+    data = json.dumps(content, separators=(",", ":")).encode()
+    return Vectors(document.name, data, document.count, content.get("type") == "FeatureCollection")
+
+
+def _job(message: Message, place: tuple[float, float], site: str, product: CodedProduct) -> render.Job:
+    """The one image of a product."""
+    sweep = sweep_of(read_radial(message), product.look.moment)
+    volume = Volume(
+        site=site,
+        version=product.code,
+        start=message.volume_time,
+        vcp=message.vcp,
+        latitude_deg=place[0],
+        longitude_deg=place[1],
+        height_m=message.height_m,
+        sweeps=(sweep,),
+    )
+    return render.Job(volume, product.look, sweep, 0, 0, round(sweep.measured_deg, 2))
 
 
 def _check_message(message: Message, code: str) -> None:

@@ -15,6 +15,7 @@ from nexrad_assets.scans import Recipe
 from nexrad_assets.sources.source import Source
 
 IN_NO_HURRY = 16
+"""How many times larger the batches of an archived day are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class Level:
         """2 or 3."""
         return self.recipe.level
 
+    @property
+    def told_singly(self) -> bool:
+        """Whether each file is published by itself and has its own line in the log."""
+        return self.together == 1
+
     def batch(self, mode: Mode) -> int:
         """How many scans are published at once; a day's archive is in no hurry, and its snapshot large."""
-        return self.together * IN_NO_HURRY if mode == "day" and self.together > 1 else self.together
+        return self.together if mode == "live" or self.told_singly else self.together * IN_NO_HURRY

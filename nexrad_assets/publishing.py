@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nexrad_assets import scans
+from nexrad_assets.levels import Level
 from nexrad_assets.reports import Mode, SiteDay
 from nexrad_assets.workshop import Log, Workshop
 from store import flags, keys, lists
@@ -36,13 +37,13 @@ class _Batch:
 class Publisher:
     """Publishes the scans of some days as they come.
 
-    `left` is how many are still to come of each day; `together` how many go into one batch. A day whose snapshot
-    is damaged does not hold up the others: its fault is in `faults`.
+    `left` is how many are still to come of each day. A day whose snapshot is damaged does not hold up the
+    others: its fault is in `faults`.
     """
 
     workshop: Workshop
     left: Counter[SiteDay]
-    together: int
+    level: Level
     mode: Mode
     log: Log
     clock: Callable[[], float] = time.monotonic
@@ -58,7 +59,7 @@ class Publisher:
             batch.made.append(scan)
             batch.raws.append(raw_key)
         for day, waiting in list(self._batches.items()):
-            is_full = len(waiting.made) >= self.together or self.left[day] <= 0
+            is_full = len(waiting.made) >= self.level.batch(self.mode) or self.left[day] <= 0
             if is_full or now - waiting.begun >= WAITS_S[self.mode]:
                 self._publish(day, self._batches.pop(day))
 
@@ -77,7 +78,7 @@ class Publisher:
         raise_flags(self.workshop, site, batch.made, self.log)
         if self.workshop.settings.raw_keep_minutes == 0:
             self.workshop.store.delete([key for raw in batch.raws for key in (keys.raw_receipt(raw), raw)])
-        if self.together > 1:
+        if not self.level.told_singly:
             self.log(f"{site} {partition.day}: {len(batch.made)} published, {self.left[partition]} to come")
 
 

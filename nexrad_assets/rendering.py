@@ -62,11 +62,11 @@ def render(
     )
     outcomes: dict[SiteDay, list[_Outcome]] = {partition: [] for partition in partitions}
     left = Counter({partition: len(found) for partition, found in waiting.items()})
-    publisher = Publisher(workshop, left, level.batch(mode), mode, log)
+    publisher = Publisher(workshop, left, level, mode, log)
     for done, outcome in enumerate(_render_each(workshop, level, order), start=1):
         partition = outcome.waiting.partition
         outcomes[partition].append(outcome)
-        if level.together == 1 or _is_failed(outcome):
+        if level.told_singly or _is_failed(outcome):
             log(f"{_line(outcome)} ({done}/{len(order)})")
         publisher.add(partition, outcome.waiting.key, outcome.scan)
     faults.update(publisher.faults)

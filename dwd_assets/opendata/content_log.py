@@ -6,7 +6,6 @@ be polled, and never held as a whole here.
 
 from __future__ import annotations
 
-import bz2
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from datetime import datetime
 from typing import BinaryIO
 
 from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.packing import unpack_bzip2_chunks
 
 _PACKED_BYTES = 1 << 16
-_UNPACKED_BYTES = 1 << 20
+_LONGEST_LOG_BYTES = 1 << 34
+"""Some ten times what the log of all model output unpacks to."""
 _LONGEST_LINE_BYTES = 1 << 16
 _KEPT_BAD_LINES = 10
 _LINE = re.compile(rb"\./(.+)\|([0-9]{1,15})\|([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})\r?")
@@ -50,7 +51,7 @@ class ContentLog:
 
     def __iter__(self) -> Iterator[LogEntry]:
         wanted = b"./" + self.under.encode()
-        for lines in _blocks_of_lines(_unpacked(self.stream, self.name), self.name):
+        for lines in _blocks_of_lines(self._unpacked(), self.name):
             self.lines += len(lines)
             for line in lines:
                 if line.startswith(wanted):
@@ -61,6 +62,10 @@ class ContentLog:
                 elif line.startswith(b"./"):
                     continue
                 self._note_bad(line)
+
+    def _unpacked(self) -> Iterator[bytes]:
+        packed = iter(lambda: self.stream.read(_PACKED_BYTES), b"")
+        return unpack_bzip2_chunks(packed, self.name, _LONGEST_LOG_BYTES)
 
     def _note_bad(self, line: bytes) -> None:
         self.bad += 1
@@ -89,25 +94,3 @@ def _blocks_of_lines(blocks: Iterator[bytes], name: str) -> Iterator[list[bytes]
         yield lines
     if rest:
         yield [rest]
-
-
-def _unpacked(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """What one or several bzip2 streams hold, in blocks of bounded size whatever they claim."""
-    decompressor = bz2.BZ2Decompressor()
-    while True:
-        packed = b""
-        if decompressor.eof:
-            packed = decompressor.unused_data or stream.read(_PACKED_BYTES)
-            if not packed:
-                return
-            decompressor = bz2.BZ2Decompressor()
-        elif decompressor.needs_input:
-            packed = stream.read(_PACKED_BYTES)
-            if not packed:
-                raise FormatError(f"{name}: the bzip2 stream is cut off")
-        try:
-            block = decompressor.decompress(packed, _UNPACKED_BYTES)
-        except OSError as fault:
-            raise FormatError(f"{name}: the bzip2 stream is damaged: {fault}") from fault
-        if block:
-            yield block

@@ -80,7 +80,8 @@ def test_a_stream_cut_anywhere_gives_its_whole_lines_and_then_the_fault(part: fl
         for entry in entries:
             sizes.append(entry.size)  # noqa: PERF401 - what came before the fault is kept
 
-    with pytest.raises(FormatError, match=r"content\.log\.bz2: the bzip2 stream is cut off"):
+    fault = r"cut after \d+ bytes" if int(len(packed) * part) else "is empty"
+    with pytest.raises(FormatError, match=rf"content\.log\.bz2: {fault}"):
         exhaust()
     assert sizes == list(range(len(sizes)))
     assert (len(sizes) > 10_000) == (part >= 0.5)
@@ -88,7 +89,7 @@ def test_a_stream_cut_anywhere_gives_its_whole_lines_and_then_the_fault(part: fl
 
 def test_a_stream_that_lacks_its_last_byte_is_cut_off():
     packed = bz2.compress("".join(line + "\n" for line in LINES).encode())
-    with pytest.raises(FormatError, match="cut off"):
+    with pytest.raises(FormatError, match="cut after"):
         list(ContentLog(io.BytesIO(packed[:-1]), "content.log.bz2"))
 
 

@@ -7,7 +7,7 @@ the radar sent.
 import dataclasses
 import shutil
 import time
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -87,6 +87,15 @@ class Bench:
         path = self.products / names.product_file_name(site, code, start)
         path.write_bytes(sample_of(code, sample, site) if data is None else data)
         return names.scan_key(site, start, code)
+
+    def orphans_removed_of(self, stray):
+        """How many objects reconciling removes when this one was just written, and two hours later."""
+        self.workshop.store.put(stray, b"unfinished")
+        self.now = datetime.now(UTC)
+        (young,) = upkeep.reconcile(self.workshop, ["KTLX"], quiet)
+        self.now += timedelta(hours=2)
+        (old,) = upkeep.reconcile(self.workshop, ["KTLX"], quiet)
+        return young.orphans_removed, old.orphans_removed
 
     @property
     def level2(self):

@@ -4,13 +4,13 @@ import dataclasses
 import io
 import json
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nexrad_assets import scans, upkeep
+from nexrad_assets import collecting, scans, upkeep
 from nexrad_assets.collecting import collect
 from nexrad_assets.names import parse_product_name
 from nexrad_assets.radar.level3.products import DEAD_CODES, MENUS, PRODUCTS, VECTORS
@@ -135,6 +135,18 @@ class TestWhatIsTaken:
             "KTLX20250409_080000_HHC": ("backfill", True),
             "KTLX20250409_115000_HHC": ("live", True),
         }
+
+    def test_a_live_run_takes_the_newest_and_leaves_the_rest_to_the_next(self, local, monkeypatch):
+        monkeypatch.setattr(collecting, "MOST_AT_ONCE", 2)
+        for minute in (10, 20, 30, 40, 50):
+            local.product_arrives(f"2025-04-09T11:{minute}:00", "HHC")
+        first, _ = local.run(level=3)
+        assert (first.wanted, first.known, first.stored) == (5, 0, 2)
+        assert sorted(local.scans()) == ["KTLX20250409_114000_HHC", "KTLX20250409_115000_HHC"]
+        second, _ = local.run(level=3)
+        assert (second.wanted, second.known, second.stored) == (5, 2, 2)
+        third, _ = local.run(level=3)
+        assert (third.known, third.stored, len(local.scans())) == (4, 1, 5)
 
     def test_what_is_known_is_neither_fetched_nor_rendered_again(self, bench):
         live_run(bench, "HHC", "NST")
@@ -263,12 +275,7 @@ class TestDocuments:
     def test_an_old_one_that_nothing_lists_is_removed_and_a_young_one_left(self, local):
         live_run(local, "NST")
         stray = f"{keys.images_prefix(3, 'KTLX', DAY)}KTLX20250409_115000_NST_storms.deadbeef.geojson"
-        local.workshop.store.put(stray, b"{}")
-        local.now = datetime.now(UTC)
-        (young,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
-        local.now += timedelta(hours=2)
-        (old,) = upkeep.reconcile(local.workshop, ["KTLX"], quiet)
-        assert (young.orphans_removed, old.orphans_removed) == (0, 1)
+        assert local.orphans_removed_of(stray) == (0, 1)
         assert local.missing() == []
         assert len(local.stored()) == 1
 

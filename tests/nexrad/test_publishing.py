@@ -6,6 +6,9 @@ from datetime import date
 import pytest
 
 from nexrad_assets.catalog import Catalog
+from nexrad_assets.level3 import Level3Recipe
+from nexrad_assets.levels import Level
+from nexrad_assets.names import parse_product_name
 from nexrad_assets.publishing import WAITS_S, Publisher
 from nexrad_assets.reports import SiteDay
 from nexrad_assets.settings import NexradSettings
@@ -27,8 +30,9 @@ class Press:
         self.workshop = Workshop(settings, store, {}, clock=lambda: at("2025-04-09T12:00:00"))
         self.now = 100.0
         self.lines = []
+        level = Level("products", None, parse_product_name, Level3Recipe(64), together)
         self.publisher = Publisher(
-            self.workshop, Counter(left), together, mode, self.lines.append, clock=lambda: self.now
+            self.workshop, Counter(left), level, mode, self.lines.append, clock=lambda: self.now
         )
 
     def add(self, partition, *codes):
