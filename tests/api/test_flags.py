@@ -3,11 +3,13 @@
 import json
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from store import flags, keys
+from store.posix import PosixStore
 from tests.api.conftest import TOKEN, eventually
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
@@ -158,6 +160,39 @@ def test_rounds_of_eight_updates_at_once_lose_none(serve, store):
             assert list(pool.map(send, bodies[:8])) == [200] * 8
             assert client.get("/flag/").json() == {"updates": targets}
             assert flags.read(store, "KPDT").updates == targets
+
+
+class SlowToAnswer(PosixStore):
+    """A store whose first change of an object is done long before it says so."""
+
+    slow = threading.Event()
+
+    def replace(self, *arguments):
+        answer = super().replace(*arguments)
+        if not self.slow.is_set():
+            self.slow.set()
+            time.sleep(0.5)
+        return answer
+
+
+def test_a_change_that_is_told_late_does_not_hide_a_later_one(serve, tmp_path):
+    store = SlowToAnswer(tmp_path / "slow")
+    store.slow.clear()
+    client = serve(store)
+    flags.merge(PosixStore(store.root), "KPDT", {"reflectivity": 0})
+
+    def send(value: int) -> int:
+        body = json.dumps({"updates": {"reflectivity": value, "hydrometeor": 1 - value}})
+        return client.post("/flag/", content=body, headers=BEARER).status_code
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(send, 1)
+        assert store.slow.wait(10)
+        assert send(0) == 200
+        assert first.result() == 200
+    expected = {"reflectivity": 0, "hydrometeor": 1, "precipitation": 0}
+    assert client.get("/flag/").json()["updates"] == expected
+    assert flags.read(store, "KPDT").updates == expected
 
 
 def test_what_the_pipeline_raises_beside_a_frontend_that_lowers_is_kept(serve, store):
