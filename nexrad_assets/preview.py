@@ -20,11 +20,11 @@ def preview(image: bytes, size: int = SIZE) -> bytes:
     """A copy of one of our own palette PNGs, at most `size` pixels a side, of the same indices and palette.
 
     Every n-th pixel stands for its neighbours: indices are not to be averaged. Raises `ValueError` where
-    the image is not an 8-bit palette PNG with filter 0.
+    the image is not an 8-bit palette PNG, all rows with filter None or all with Up.
     """
     rows, palette = _read(image)
     step = -(-(rows.shape[1] - 1) // size)
-    plane = rows[::step, 1::step]
+    plane = _unfiltered(rows[:, 0], rows[:, 1::step])[::step]
     small = np.zeros((plane.shape[0], plane.shape[1] + 1), np.uint8)
     small[:, 1:] = plane
     return png.encode(small, palette)
@@ -46,13 +46,22 @@ def _read(image: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         rgb = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
     except (KeyError, struct.error, zlib.error, ValueError) as fault:
         raise ValueError(f"not a whole palette PNG: {fault}") from fault
-    if (depth, colour, interlace) != (8, 3, 0) or rows[:, 0].any():
-        raise ValueError("not an 8-bit palette PNG with filter 0")
+    if (depth, colour, interlace) != (8, 3, 0):
+        raise ValueError("not an 8-bit palette PNG")
     palette = np.full((256, 4), 255, np.uint8)
     palette[: len(rgb), :3] = rgb
     alphas = np.frombuffer(chunks.get(b"tRNS", b""), np.uint8)
     palette[: len(alphas), 3] = alphas
     return rows, palette
+
+
+def _unfiltered(filters: NDArray[np.uint8], columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The indices of some columns of a picture, by the filter types of its rows."""
+    if (filters == png.NONE).all():
+        return columns
+    if (filters == png.UP).all():
+        return np.add.accumulate(columns, axis=0, dtype=np.uint8)
+    raise ValueError("not a palette PNG of one filter, None or Up")
 
 
 def _chunks(image: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -139,13 +139,15 @@ def _draw_half(table: Lookup, geometry: Geometry, half: NDArray[np.uint8]) -> No
     fenced = np.pad(occupied, ((0, 0), (1, 1)))
     rows, edges = np.nonzero(fenced[:, 1:] != fenced[:, :-1])
     runs = zip(rows[::2].tolist(), edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    # Plain views: slices of memory maps as such cost an image 1 to 2 ms.
+    azimuth, ground = np.asarray(geometry.azimuth), np.asarray(geometry.ground)
     for row, first, end in runs:
         place = (
             slice(row * BLOCK_ROWS, (row + 1) * BLOCK_ROWS),
             slice(first * BLOCK_COLUMNS, end * BLOCK_COLUMNS),
         )
-        gate = table.row_start.take(geometry.azimuth[place])
-        gate += table.column.take(geometry.ground[place])
+        gate = table.row_start.take(azimuth[place])
+        gate += table.column.take(ground[place])
         half[place] = table.codes.take(gate)
 
 
