@@ -11,6 +11,18 @@ from datetime import UTC, date, datetime
 HEAD_INDEX = "heads/index.json"
 """The one object that tells of every change: all sites, their newest scan, their head's revision."""
 
+LEDGER_SUMMARIES = "ledger/summaries/"
+"""Where the summaries of all collections of the DWD archive lie."""
+
+REPORTS_KNOWN = "ledger/reports.json"
+"""Which version of each station's POI report was merged last."""
+
+MODEL_CATALOGUES = "ledger/catalogues/"
+"""Where it is kept which fields each model has on the server."""
+
+STATIONS = "ledger/stations.json"
+"""Names and positions of the stations of forecasts and reports."""
+
 RECEIPT_SUFFIX = ".receipt.json"
 
 SCAN_KEY = re.compile(r"(?P<site>[A-Z][A-Z0-9]{3})(?P<time>\d{8}_\d{6})_(?P<suffix>[A-Z0-9]{3})", re.ASCII)
@@ -138,3 +150,28 @@ def list_copy(site: str, product: str) -> str:
 def options_copy(site: str) -> str:
     """A copy of a site's product-code options, for people who read the bucket."""
     return f"codes/{site}/options.json"
+
+
+def ledger(collection: str, period: str) -> str:
+    """The ledger of one run, issue or day of the DWD archive."""
+    return f"ledger/periods/{collection}/{period}.json"
+
+
+def ledger_summary(collection: str, period: str) -> str:
+    """The numbers of one ledger."""
+    return f"{ledger_summaries_prefix(collection)}{period}.json"
+
+
+def ledger_summaries_prefix(collection: str) -> str:
+    """Where the summaries of a collection's periods lie."""
+    return f"{LEDGER_SUMMARIES}{collection}/"
+
+
+def raw_report(day: date, station: str, sha256: str) -> str:
+    """A POI report as it came, LZ4-packed, under the day on which it was fetched."""
+    return f"raw_poi/{day_name(day)}/{station}/{sha256}.csv.lz4"
+
+
+def quarantined(path: str, sha256: str) -> str:
+    """Bytes that were found at an archive path, or came for it, and are not what should be there."""
+    return f"quarantine/{path}.{sha256[:12]}"

@@ -117,3 +117,12 @@ class Store(Protocol):
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; a key that is not there is no error."""
+
+    def copy(self, source: str, key: str) -> ObjectInfo:
+        """Put the bytes of another object at `key`, whatever was there before. Raises `ObjectMissing`.
+
+        On a folder both are then the same file (a hard link) until either is written anew; on S3 the server copies.
+        """
+
+    def free_bytes(self) -> int | None:
+        """How many bytes more the backend takes; none where it does not say."""

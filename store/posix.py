@@ -134,6 +134,36 @@ class PosixStore:
 
         return self._write(key, data, swap)
 
+    def copy(self, source: str, key: str) -> ObjectInfo:
+        """Make `key` a hard link of another object's file. Raises `ObjectMissing`."""
+        *origin, original = checked(source).split("/")
+        linked = f".unfinished-{uuid.uuid4().hex}"
+
+        def relink(new: _Unfinished, name: str) -> None:
+            try:
+                with _closing(self._descend(origin)) as folder:
+                    os.link(original, linked, src_dir_fd=folder, dst_dir_fd=new.folder, follow_symlinks=False)
+            except OSError as fault:
+                if fault.errno in _ABSENT:
+                    raise ObjectMissing(f"{source}: not there") from fault
+                raise
+            try:
+                if _current(new.folder, linked) is None:
+                    raise ObjectMissing(f"{source}: not there (something else than a file is)")
+                os.rename(linked, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
+            finally:
+                with suppress(OSError):  # renamed away; of two names of one file, rename leaves both
+                    os.unlink(linked, dir_fd=new.folder)
+
+        self._write(key, b"", relink)
+        return self.head(key)
+
+    def free_bytes(self) -> int | None:
+        """How many bytes the file system has left for us."""
+        with _faults(str(self.root)):
+            status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object whose key begins with `prefix`, in key order; unfinished writes are not seen.
 

@@ -153,6 +153,18 @@ class S3Store:
         except ObjectMissing as fault:  # Amazon's answer to If-Match where nothing is
             raise ObjectChanged(str(fault)) from fault
 
+    def copy(self, source: str, key: str) -> ObjectInfo:
+        """Let the server copy an object. Raises `ObjectMissing`."""
+        checked(source)
+        with self._faults(f"{checked(key)} (copy of {source})"):
+            if source != key:  # which S3 refuses
+                obstore.copy(self._client, source, key, overwrite=True)
+        return self.head(key)
+
+    def free_bytes(self) -> int | None:
+        """None: a bucket does not say."""
+        return None
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object whose key begins with `prefix`, in key order; what has no valid key is left out.
 

@@ -1,4 +1,4 @@
-"""Settings that the pipeline and the API share: where the store is, which sites, and what counts as live.
+"""Settings that the pipelines and the API share: where the stores are, which sites, and what counts as live.
 
 Each is read from the environment or a `.env` file, an empty one as if it were not there; names of the
 replaced system are taken where ours are not set (`.env.example` lists both). Credentials of S3 (`AWS_NAMES`)
@@ -71,6 +71,34 @@ class StoreSettings(BaseSettings):
         if not self.primary_site:
             named = self.sites if self.sites and ALL_SITES not in self.sites else (DEFAULT_SITE,)
             self.primary_site = named[0]
+        return self
+
+
+class ArchiveSettings(BaseSettings):
+    """Where the DWD archive is, which the API reads too, and how full its disk may get."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    archive: str = Field(
+        default="",
+        validation_alias=AliasChoices("DWD_STORE", "DOWNLOAD_DIRECTORY_BASE_PATH"),
+    )
+    """A folder, or `s3://bucket[/prefix]`; unset: the store of `StoreSettings`."""
+
+    store_endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices("STORE_ENDPOINT", "AWS_ENDPOINT_URL")
+    )
+    """The address of an S3 server that is not Amazon's."""
+
+    free_floor_bytes: int = Field(default=10_000_000_000, ge=0, validation_alias="STORE_FREE_FLOOR_BYTES")
+    """With less than this free on the disk of a store that is a folder, nothing more is fetched into it."""
+
+    @model_validator(mode="after")
+    def _beside_the_images(self) -> Self:
+        if not self.archive:
+            self.archive = StoreSettings().store
         return self
 
 

@@ -28,7 +28,7 @@ from dwd_assets.opendata.errors import (
     Unavailable,
     Untrusted,
 )
-from dwd_assets.opendata.messages import Received, Request, Version
+from dwd_assets.opendata.messages import Received, Request, Seen, Version
 
 _PAGE_BYTES = 1 << 16
 
@@ -91,6 +91,11 @@ def receive(
     if request.size is not None and size != request.size:
         raise NotAsListed(f"{url}: {size} bytes came where {request.size} were listed")
     return Received(request.path, size, digest.hexdigest(), _version(answer.headers))
+
+
+def seen(path: str, answer: httpx.Response) -> Seen:
+    """What the head of an answer tells of a file."""
+    return Seen(path, _announced_bytes(answer.headers), _version(answer.headers))
 
 
 def refusal(answer: httpx.Response, url: str) -> OpendataError:

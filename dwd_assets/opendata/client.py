@@ -21,9 +21,9 @@ from typing import BinaryIO, Self
 
 import httpx
 
-from dwd_assets.opendata.answers import drain, pieces, receive, refusal, translated
-from dwd_assets.opendata.errors import TRANSIENT, Busy, OpendataError
-from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Received, Request, Saved, Version
+from dwd_assets.opendata.answers import drain, pieces, receive, refusal, seen, translated
+from dwd_assets.opendata.errors import TRANSIENT, Busy, NotYet, OpendataError
+from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Received, Request, Saved, Seen, Version
 from dwd_assets.opendata.pacing import Pacer
 from store.retry import Retry
 
@@ -107,6 +107,13 @@ class Client:
 
         return self._manners.retry.run(attempt, TRANSIENT)
 
+    def look(self, path: str) -> Seen | None:
+        """What the server tells of a file without sending it; none where nothing is. Raises `OpendataError`."""
+        try:
+            return self._manners.retry.run(lambda: self._look_once(Request(path)), TRANSIENT)
+        except NotYet:
+            return None
+
     def save(self, request: Request, folder: Path) -> Saved | NotModified:
         """A file into a new temporary file in `folder`, not synced; nothing is left of one that did not come.
 
@@ -129,6 +136,13 @@ class Client:
             return answer
         return Saved(answer, file)
 
+    def _look_once(self, request: Request) -> Seen:
+        url = self.base_url + request.path
+        with self._answer(url, {}, method="HEAD") as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise self._heeded(refusal(answer, url))
+            return seen(request.path, answer)
+
     def _ask(self, request: Request, sink: BinaryIO) -> Received | NotModified:
         """One request, its body into `sink`."""
         url = self.base_url + request.path
@@ -142,10 +156,10 @@ class Client:
             raise self._heeded(refusal(answer, url))
 
     @contextmanager
-    def _answer(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    def _answer(self, url: str, headers: dict[str, str], method: str = "GET") -> Iterator[httpx.Response]:
         with self._connections:
             self._pacer.wait()
-            with translated(url), self._http.stream("GET", url, headers=headers) as answer:
+            with translated(url), self._http.stream(method, url, headers=headers) as answer:
                 yield answer
 
     def _heeded(self, fault: OpendataError) -> OpendataError:

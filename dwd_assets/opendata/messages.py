@@ -70,3 +70,12 @@ class NotModified:
     """The file is still the version that was known."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the server tells of a file without sending it; `size` where it was announced."""
+
+    path: str
+    size: int | None
+    version: Version

@@ -38,6 +38,7 @@ class FaultyHttp:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     connections: int = 0
     answered: int = 0
     at_once: int = 0
@@ -86,12 +87,15 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        self.state.methods.append(self.command)
         with self.state.counted():
             fault = self.state.next_fault(self.path, {k.lower(): v for k, v in self.headers.items()})
             try:
                 self.answer(fault)
             except OSError:
                 self.close_connection = True  # the client has given up
+
+    do_HEAD = do_GET  # noqa: N815 - the base's name
 
     def answer(self, fault: str) -> None:
         time.sleep(self.state.get_s)
@@ -142,6 +146,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_body(body, fault)
 
     def send_body(self, body: bytes, fault: str) -> None:
+        if self.command == "HEAD":
+            return
         half = body[: len(body) // 2]
         if fault == "chunked":
             self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))

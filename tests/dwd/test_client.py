@@ -28,7 +28,7 @@ from dwd_assets.opendata.errors import (
     Unavailable,
     Untrusted,
 )
-from dwd_assets.opendata.messages import Body, NotModified, Request, Version
+from dwd_assets.opendata.messages import Body, NotModified, Request, Seen, Version
 from dwd_assets.opendata.pacing import Pacer
 from store.retry import Retry
 from tests.dwd.faulty_http import DATE, FaultyHttp, serving, tag
@@ -107,6 +107,14 @@ def test_a_304_that_was_not_asked_for_is_no_answer(server):
     server.faults[PATH] = ["304"]
     with pytest.raises(Refused, match="304"):
         read(server)
+
+
+def test_a_look_tells_the_version_and_brings_nothing(server):
+    with client(server) as asking:
+        seen = asking.look(PATH)
+        assert asking.look("/weather/none") is None
+    assert seen == Seen(PATH, len(DATA), Version(tag(DATA), datetime(2026, 9, 16, 2, 40, 29, tzinfo=UTC)))
+    assert server.methods == ["HEAD", "HEAD"]
 
 
 def test_a_file_that_is_not_there_is_not_asked_for_twice(server):

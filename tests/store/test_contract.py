@@ -213,3 +213,46 @@ def test_what_is_no_prefix_is_refused_at_once(store: Store):
     for prefix in ("a", "../", "/", "a//", ".locks/"):
         with pytest.raises(ValueError, match="not a"):
             store.list(prefix)
+
+
+@pytest.mark.parametrize("there", [None, b"before"])
+def test_a_copy_has_the_bytes_whatever_was_there_before(store: Store, there: bytes | None):
+    store.put("a/origin", b"bytes")
+    if there is not None:
+        store.put("b/copy", there)
+    told = store.copy("a/origin", "b/copy")
+    assert (told.key, told.size) == ("b/copy", 5)
+    assert store.get("b/copy").data == b"bytes"
+    assert listed(store) == ["a/origin", "b/copy"]
+
+
+@pytest.mark.parametrize("written", ["a/origin", "b/copy"])
+def test_a_copy_and_its_origin_change_apart(store: Store, written: str):
+    store.put("a/origin", b"bytes")
+    store.copy("a/origin", "b/copy")
+    store.put(written, b"others")
+    other = {"a/origin": "b/copy", "b/copy": "a/origin"}[written]
+    assert (store.get(written).data, store.get(other).data) == (b"others", b"bytes")
+    store.delete([written])
+    assert store.get(other).data == b"bytes"
+
+
+def test_a_copy_again_and_onto_itself_changes_nothing(store: Store):
+    store.put("a/origin", b"bytes")
+    for _ in range(2):
+        store.copy("a/origin", "b/copy")
+    store.copy("a/origin", "a/origin")
+    assert [store.get(key).data for key in listed(store)] == [b"bytes", b"bytes"]
+
+
+def test_a_copy_of_nothing_is_missing_and_leaves_what_was_there(store: Store):
+    store.put("b/copy", b"before")
+    with pytest.raises(ObjectMissing, match="a/origin"):
+        store.copy("a/origin", "b/copy")
+    assert store.get("b/copy").data == b"before"
+    assert listed(store) == ["b/copy"]
+
+
+def test_free_bytes_are_told_by_folders_alone(store: Store):
+    free = store.free_bytes()
+    assert (free is None) if "S3Store" in repr(store) else free > 1_000_000

@@ -1,0 +1,114 @@
+"""What is due, what came of it, and telling the ledger in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from store import ledger
+from store.ledger import Failed, Kept, Ledger, Summary
+from store.objects import Store
+
+BATCH_FILES = 512
+BATCH_S = 10.0
+"""After so many files or seconds the ledger is told: what a kill can make us fetch again."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """A period that something can be fetched for; sorts by when the server deletes it, the soonest first."""
+
+    deadline: datetime
+    collection: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one pass over a period came to.
+
+    summary: the ledger afterwards. fetched: files that were stored, changed: those among them that replaced another
+    content; failed: paths and reasons, of this pass. bytes_fetched: as they came. requests: to the server.
+    """
+
+    summary: Summary
+    fetched: int = 0
+    changed: int = 0
+    bytes_fetched: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+class Recorder:
+    """Tells a ledger of files in batches; a context manager that tells the rest at its end, whatever happens.
+
+    It is told of a file after that is stored: a kill in between costs a second fetch, never a false entry.
+    """
+
+    def __init__(
+        self, store: Store, collection: str, period: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._collection, self._period = store, collection, period
+        self._clock = clock
+        self._kept: dict[str, Kept] = {}
+        self._failed: dict[str, Failed] = {}
+        self._told_at = clock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.tell()
+
+    def kept(self, path: str, kept: Kept) -> None:
+        """Note a file that is stored."""
+        self._kept[path] = kept
+        self._failed.pop(path, None)
+        self._tell_when_due()
+
+    def failed(self, path: str, failed: Failed) -> None:
+        """Note a file that is not what it should be."""
+        self._failed[path] = failed
+        self._tell_when_due()
+
+    def tell(self, change: Callable[[Ledger], Ledger] = lambda ledger: ledger) -> Ledger:
+        """Tell the ledger what was noted, and of `change` after that; gives the ledger. Raises `StoreError`."""
+        told = ledger.update(
+            self._store,
+            self._collection,
+            self._period,
+            lambda before: change(noted(before, self._kept, self._failed)),
+        )
+        self._kept.clear()
+        self._failed.clear()
+        self._told_at = self._clock()
+        return told
+
+    def _tell_when_due(self) -> None:
+        noted = len(self._kept) + len(self._failed)
+        if noted >= BATCH_FILES or self._clock() - self._told_at >= BATCH_S:
+            self.tell()
+
+
+def noted(before: Ledger, kept: Mapping[str, Kept], failed: Mapping[str, Failed]) -> Ledger:
+    """A ledger with these files in it; the attempts that failed before count."""
+    failures = {path: fault for path, fault in before.failed.items() if path not in kept}
+    for path, fault in failed.items():
+        known = failures.get(path)
+        attempts = fault.attempts if known is None else known.attempts + fault.attempts
+        failures[path] = msgspec.structs.replace(fault, attempts=attempts)
+    return msgspec.structs.replace(
+        before,
+        kept={**before.kept, **kept},
+        missing=tuple(path for path in before.missing if path not in kept),
+        failed=failures,
+    )

@@ -1,0 +1,235 @@
+"""The ledger of the DWD archive: per run, issue or day what was expected, what is kept, what is missing and failed.
+
+A period is a model's run, a MOSMIX issue (both `YYYYMMDDHH`) or a day of reports (`YYYYMMDD`); a collection is a
+model's name, `mosmix-l`, `mosmix-s` or `poi`. Of each period there is one ledger, changed under compare-and-swap
+after the files that it speaks of, so that what it lists is there; and a summary made of it, for lists of periods.
+Files are named by their archive path, which is their key in the store.
+
+What belongs here: what a ledger says, and changing it. What does not: what is expected, and which bytes are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import msgspec
+
+from store import cas, keys
+from store.objects import ObjectMissing, Store, StoreError
+
+State = Literal["waiting", "partial", "complete", "lost"]
+"""Nothing there yet; something missing that may still come; all there; something missing that will not come."""
+
+Codec = Literal["none", "bzip2"]
+"""How a file came from the server."""
+
+
+class Source(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a file came from: the address and what came, before it was unpacked; times are UTC."""
+
+    url: str
+    fetched_at: datetime
+    length: int
+    sha256: str
+    etag: str | None = None
+    modified: datetime | None = None
+    codec: Codec = "none"
+
+
+class Earlier(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A content that another one replaced; it is kept beside the file, under the begin of its digest."""
+
+    sha256: str
+    size: int
+    replaced_at: datetime
+    source: Source | None = None
+
+
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A verified file.
+
+    sha256, size: of the content (the GRIB, the KML, the CSV), whatever packs it at rest. stored_bytes: at rest.
+    source: none for what was made here, and then `made_from` has the paths it was made from. held_at: the key
+    that holds the bytes where the path itself does not (a constant field stored once). notes: what is odd about it,
+    in words. as_of: of a day of reports, the time of the latest report in it.
+    """
+
+    sha256: str
+    size: int
+    stored_bytes: int
+    kept_at: datetime
+    source: Source | None = None
+    made_from: tuple[str, ...] = ()
+    held_at: str | None = None
+    notes: tuple[str, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
+    as_of: datetime | None = None
+
+
+class Failed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file that came and was not what it should be: why, when last, how often, and which version that was."""
+
+    reason: str
+    at: datetime
+    attempts: int = 1
+    etag: str | None = None
+
+
+class Corrected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value of a report that a later report replaced."""
+
+    station: str
+    time: datetime
+    column: str
+    before: str
+    after: str
+    at: datetime
+
+
+class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of one period; see the module.
+
+    missing: expected paths that are not kept, `failed` ones among them. expects_more: the list of what is expected
+    may still grow. deadline: when the server deletes the first of it, as far as that is known. revision: counts
+    changes. warnings: what is odd about the period as a whole, a line each.
+    """
+
+    collection: str
+    period: str
+    revision: int = 0
+    looked_at: datetime | None = None
+    deadline: datetime | None = None
+    expects_more: bool = False
+    kept: dict[str, Kept] = {}
+    missing: tuple[str, ...] = ()
+    failed: dict[str, Failed] = {}
+    warnings: tuple[str, ...] = ()
+    corrections: tuple[Corrected, ...] = ()
+
+    def state(self, now: datetime) -> State:
+        """How far it is."""
+        return _state(len(self.kept), len(self.missing), self.expects_more, self.deadline, now)
+
+
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A ledger in numbers; `changed` are files that have earlier contents, `bytes_kept` those at rest."""
+
+    collection: str
+    period: str
+    revision: int
+    kept: int
+    missing: int
+    failed: int
+    changed: int
+    bytes_kept: int
+    expects_more: bool = False
+    corrections: int = 0
+    warnings: tuple[str, ...] = ()
+    looked_at: datetime | None = None
+    deadline: datetime | None = None
+
+    @property
+    def expected(self) -> int:
+        """Files that are to be there in the end, as far as that is known."""
+        return self.kept + self.missing
+
+    def state(self, now: datetime) -> State:
+        """How far it is."""
+        return _state(self.kept, self.missing, self.expects_more, self.deadline, now)
+
+    def minutes_left(self, now: datetime) -> float | None:
+        """Minutes until the server deletes the first of what is missing; none where nothing is, or nobody knows."""
+        if self.deadline is None or not (self.missing or self.expects_more):
+            return None
+        return max(0.0, (self.deadline - now).total_seconds() / 60)
+
+
+S = TypeVar("S", Ledger, Summary)
+
+
+def read(store: Store, collection: str, period: str) -> Ledger:
+    """The ledger of a period, an empty one where there is none. Raises `StoreError`."""
+    try:
+        data = store.get(keys.ledger(collection, period)).data
+    except ObjectMissing:
+        return Ledger(collection, period)
+    return _decoded(data, Ledger, keys.ledger(collection, period))
+
+
+def read_summary(store: Store, collection: str, period: str) -> Summary | None:
+    """The summary of a period, none where there is none. Raises `StoreError`."""
+    key = keys.ledger_summary(collection, period)
+    try:
+        return _decoded(store.get(key).data, Summary, key)
+    except ObjectMissing:
+        return None
+
+
+def update(store: Store, collection: str, period: str, change: Callable[[Ledger], Ledger]) -> Ledger:
+    """Change a ledger, losing no other writer's change, then its summary; return what it is then.
+
+    `change` may be called several times. Nothing is written where it changes nothing. Raises `StoreError`.
+    """
+    key = keys.ledger(collection, period)
+    result = Ledger(collection, period)
+
+    def encoded(before: bytes | None) -> bytes | None:
+        nonlocal result
+        current = Ledger(collection, period) if before is None else _decoded(before, Ledger, key)
+        result = change(current)
+        if result == current and before is not None:
+            return None
+        result = msgspec.structs.replace(result, revision=current.revision + 1)
+        return msgspec.json.encode(result)
+
+    cas.update(store, key, encoded)
+    _summarize(store, result)
+    return result
+
+
+def summary(ledger: Ledger) -> Summary:
+    """A ledger in numbers."""
+    return Summary(
+        collection=ledger.collection,
+        period=ledger.period,
+        revision=ledger.revision,
+        kept=len(ledger.kept),
+        missing=len(ledger.missing),
+        failed=len(ledger.failed),
+        changed=sum(bool(kept.earlier) for kept in ledger.kept.values()),
+        bytes_kept=sum(kept.stored_bytes for kept in ledger.kept.values()),
+        expects_more=ledger.expects_more,
+        corrections=len(ledger.corrections),
+        warnings=ledger.warnings,
+        looked_at=ledger.looked_at,
+        deadline=ledger.deadline,
+    )
+
+
+def _summarize(store: Store, ledger: Ledger) -> None:
+    """Write the summary of a ledger, unless that of a later revision is there."""
+    key = keys.ledger_summary(ledger.collection, ledger.period)
+
+    def newer(before: bytes | None) -> bytes | None:
+        if before is not None and _decoded(before, Summary, key).revision >= ledger.revision:
+            return None
+        return msgspec.json.encode(summary(ledger))
+
+    cas.update(store, key, newer)
+
+
+def _state(kept: int, missing: int, expects_more: bool, deadline: datetime | None, now: datetime) -> State:
+    if not missing and not expects_more and kept:
+        return "complete"
+    if deadline is not None and now >= deadline:
+        return "lost"
+    return "partial" if kept else "waiting"
+
+
+def _decoded(data: bytes, kind: type[S], key: str) -> S:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise StoreError(f"{key}: not what a ledger is: {fault}") from fault
