@@ -17,9 +17,10 @@ from nexrad_assets.collecting import collect
 from nexrad_assets.partitions import partition_key, site_days
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import Collected, Listed, Mode, Rendered, SiteDay
-from nexrad_assets.runs import LIVE, MODE_TAG
+from nexrad_assets.runs import MODE_TAG
 from nexrad_assets.sources.source import SourceError, SourceUnavailable
 from nexrad_assets.workshop import Workshop
+from orchestration.runs import LIVE
 from store.objects import StoreError, StoreUnavailable
 from store.snapshot import SnapshotError
 

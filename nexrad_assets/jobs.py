@@ -6,8 +6,9 @@ import dagster as dg
 from pydantic import Field
 
 from nexrad_assets import bucket_check, metadata, upkeep
-from nexrad_assets.runs import MODE_TAG, UPKEEP, prune_routine_runs
+from nexrad_assets.runs import MODE_TAG
 from nexrad_assets.workshop import Workshop
+from orchestration.runs import UPKEEP, prune_routine_runs
 from store.lists import LEVELS
 from store.s3 import S3Store
 
@@ -76,7 +77,7 @@ def make_agree(
 @dg.op
 def forget_routine_runs(context: dg.OpExecutionContext) -> None:
     """Delete finished live and upkeep runs older than a day from Dagster's own storage."""
-    pruned = prune_routine_runs(context.instance, datetime.now(UTC) - KEEP_ROUTINE_RUNS)
+    pruned = prune_routine_runs(context.instance, MODE_TAG, datetime.now(UTC) - KEEP_ROUTINE_RUNS)
     context.log.info(f"{pruned} finished routine runs forgotten")
     context.add_output_metadata({"runs": pruned})
 

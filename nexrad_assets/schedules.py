@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from nexrad_assets.jobs import prune_runs_job, reconcile_job, retention_job
-from nexrad_assets.runs import UNDER_WAY
+from orchestration.runs import is_under_way
 
 WHOLE_RECONCILE_HOUR = 3
 
@@ -42,8 +42,3 @@ def _schedule(
         should_execute=lambda context: not is_under_way(context.instance, job.name),
         default_status=dg.DefaultScheduleStatus.RUNNING if live else dg.DefaultScheduleStatus.STOPPED,
     )
-
-
-def is_under_way(instance: dg.DagsterInstance, job_name: str) -> bool:
-    """Whether a run of the job is queued or running: a slow pass is not overtaken by the next."""
-    return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=list(UNDER_WAY))) > 0

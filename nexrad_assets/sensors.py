@@ -18,8 +18,9 @@ from nexrad_assets.jobs import LIVE_JOBS
 from nexrad_assets.levels import Level
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.runs import BLOCK_TAG, LIVE, MODE_TAG, end_lost_runs, live_runs
+from nexrad_assets.runs import BLOCK_TAG, MODE_TAG
 from nexrad_assets.workshop import Workshop
+from orchestration.runs import LIVE, end_lost_runs, live_runs
 
 INTERVAL_S = {2: 30, 3: 120}
 """Seconds between two looks, by level: Level 3 takes a request a code."""
@@ -55,11 +56,11 @@ def tick(context: dg.SensorEvaluationContext, workshop: Workshop, level: Level) 
     Raises the first fault where no site could be listed, so that the tick shows as failed.
     """
     now, sites = workshop.clock(), workshop.settings.sites
-    for run_id in end_lost_runs(context.instance, now):
+    for run_id in end_lost_runs(context.instance, MODE_TAG, now):
         context.log.warning(f"Live run {run_id} had no process any more and is marked as failed")
     busy = {
         record.dagster_run.tags.get(BLOCK_TAG)
-        for record in live_runs(context.instance, LIVE_JOBS[level.number].name)
+        for record in live_runs(context.instance, MODE_TAG, LIVE_JOBS[level.number].name)
     }
     first = workshop.settings.start_date(now.date())
     memory = discovery.read_memory(context.cursor)

@@ -18,11 +18,12 @@ from nexrad_assets.partitions import partition_key
 from nexrad_assets.radar.coverage import VCP_212
 from nexrad_assets.radar.simulator import simulate_volume
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.runs import LIVE, MODE_TAG
+from nexrad_assets.runs import MODE_TAG
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.simulate import volume_key
 from nexrad_assets.sites import site
 from nexrad_assets.workshop import Workshop, open_workshop
+from orchestration.runs import LIVE
 from tests.nexrad.product_files import moved
 
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)

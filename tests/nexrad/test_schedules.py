@@ -10,7 +10,8 @@ from dagster._utils.schedules import cron_string_iterator
 from nexrad_assets import schedules
 from nexrad_assets.partitions import partition_key
 from nexrad_assets.reports import SiteDay
-from nexrad_assets.runs import LIVE, MODE_TAG, prune_routine_runs
+from nexrad_assets.runs import MODE_TAG
+from orchestration.runs import LIVE, prune_routine_runs
 from store import keys
 from tests.nexrad.dagster_world import (
     NOW,
@@ -123,7 +124,7 @@ def test_pruning_forgets_routine_runs_and_keeps_partitions_green(world, volume):
         for asset in (VOLUMES, SWEEPS, SCAN_LIST)
         for site in ("KLOT", "KPDT")
     }
-    assert prune_routine_runs(world.instance, datetime.now(UTC) + timedelta(minutes=1)) == 3
+    assert prune_routine_runs(world.instance, MODE_TAG, datetime.now(UTC) + timedelta(minutes=1)) == 3
 
     assert [run.run_id for run in world.instance.get_runs()] == [by_hand]
     shards = {path.stem for path in (world.folder / "dagster").rglob("*.db")}
@@ -140,9 +141,9 @@ def test_pruning_spares_what_is_young_or_not_finished(world):
     unfinished = world.instance.create_run_for_job(
         world.definitions.resolve_job_def("nexrad_live_level2"), tags={MODE_TAG: LIVE}
     ).run_id
-    assert prune_routine_runs(world.instance, datetime.now(UTC) - timedelta(days=1)) == 0
+    assert prune_routine_runs(world.instance, MODE_TAG, datetime.now(UTC) - timedelta(days=1)) == 0
     later = datetime.now(UTC) + timedelta(minutes=1)
-    assert prune_routine_runs(world.instance, later) == 1
+    assert prune_routine_runs(world.instance, MODE_TAG, later) == 1
     assert [run.run_id for run in world.instance.get_runs()] == [unfinished]
     assert young != unfinished
 
@@ -153,7 +154,7 @@ def test_pruning_frees_the_disk(world, volume):
     for _ in range(5):
         world.run(tags)
     before = size_of(world.folder / "dagster" / "history")
-    prune_routine_runs(world.instance, datetime.now(UTC) + timedelta(minutes=1))
+    prune_routine_runs(world.instance, MODE_TAG, datetime.now(UTC) + timedelta(minutes=1))
     assert size_of(world.folder / "dagster" / "history") < before / 2
 
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dagster import DagsterRunStatus
 
-from nexrad_assets import runs, sensors
-from nexrad_assets.runs import BLOCK_TAG
+from nexrad_assets import sensors
+from nexrad_assets.runs import BLOCK_TAG, MODE_TAG
 from nexrad_assets.sites import sites
 from nexrad_assets.sources.source import SourceError
+from orchestration import runs
 from tests.nexrad.dagster_world import (
     BROKEN,
     NOW,
@@ -125,8 +126,8 @@ def test_a_live_run_without_a_process_is_ended_and_its_block_asked_for_again(wor
     (request,) = ticker.tick().run_requests
     run = leave_lying(world, request.tags, started=True)
     began = datetime.fromtimestamp(world.instance.get_run_record_by_id(run.run_id).start_time, UTC)
-    assert runs.end_lost_runs(world.instance, began + runs.SILENT - timedelta(seconds=1)) == []
-    assert runs.end_lost_runs(world.instance, began + runs.SILENT + timedelta(seconds=60)) == [run.run_id]
+    assert runs.end_lost_runs(world.instance, MODE_TAG, began + runs.SILENT - timedelta(seconds=1)) == []
+    assert runs.end_lost_runs(world.instance, MODE_TAG, began + runs.SILENT + timedelta(seconds=60)) == [run.run_id]
     assert world.instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
     world.now = NOW + timedelta(minutes=1)
     assert [one.tags[BLOCK_TAG] for one in ticker.tick().run_requests] == ["2026-04-09|KLOT"]
