@@ -6,18 +6,19 @@ Names of the replaced crawler are taken where ours are not set (`.env.example` l
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from dwd_assets.formats.mosmix_split import STATION
+from dwd_assets.formats.paths import STATION, MosmixProduct
 from dwd_assets.opendata.client import BASE_URL
 from dwd_assets.selection import Selection, parse_row
 from store.settings import ArchiveSettings, Names, split_names
 
-MosmixProduct = Literal["L", "S"]
-"""MOSMIX_L, of 115 elements every six hours, and MOSMIX_S, of 40 every hour."""
+LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal"]
+"""Of the least that is logged; the first and the last are the replaced crawler's."""
 
 DEFAULT_FIELDS = ("icon-d2/single,time-invariant/*",)
 """What the replaced crawler kept: every single-level field of ICON-D2."""
@@ -56,6 +57,9 @@ class DwdSettings(ArchiveSettings):
 
     regular_grid: bool = Field(default=False, validation_alias="DWD_REGULAR_GRID")
     """Whether ICON-D2 fields of the v1 tree are also kept on the regular grid of 0.02 degrees."""
+
+    geometry_cache: Path = Field(default=Path("data/dwd-geometry"), validation_alias="DWD_GEOMETRY_CACHE")
+    """A folder on this machine for the nearest cell of each point of that grid; safe to delete."""
 
     constants_as_pointers: bool = Field(default=False, validation_alias="DWD_CONSTANTS_AS_POINTERS")
     """Whether a constant field that is kept already is named by the ledger alone (on S3, a copy else)."""
@@ -119,8 +123,13 @@ class DwdSettings(ArchiveSettings):
     )
     """Before reports that failed are asked for again."""
 
-    log_level: str = Field(default="info", validation_alias=AliasChoices("DWD_LOG_LEVEL", "LOG_LEVEL"))
+    log_level: LogLevel = Field(default="info", validation_alias=AliasChoices("DWD_LOG_LEVEL", "LOG_LEVEL"))
     """The least that is logged: debug, info, warn, error; the replaced crawler's trace and fatal are taken too."""
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: object) -> object:
+        return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("fields", mode="before")
     @classmethod

@@ -17,6 +17,9 @@ LEDGER_SUMMARIES = "ledger/summaries/"
 REPORTS_KNOWN = "ledger/reports.json"
 """Which version of each station's POI report was merged last."""
 
+OPEN_REPORT_INTAKES = "ledger/reports/open/"
+"""Where the batches of POI reports are listed that are being merged, or were when the process ended."""
+
 MODEL_CATALOGUES = "ledger/catalogues/"
 """Where it is kept which fields each model has on the server."""
 
@@ -167,9 +170,34 @@ def ledger_summaries_prefix(collection: str) -> str:
     return f"{LEDGER_SUMMARIES}{collection}/"
 
 
+def model_catalogue(model: str) -> str:
+    """Which fields a model has on the server."""
+    return f"{MODEL_CATALOGUES}{model}.json"
+
+
+def constants(model: str) -> str:
+    """Where each content of a model's constant fields is held."""
+    return f"ledger/constants/{model}.json"
+
+
 def raw_report(day: date, station: str, sha256: str) -> str:
     """A POI report as it came, LZ4-packed, under the day on which it was fetched."""
     return f"raw_poi/{day_name(day)}/{station}/{sha256}.csv.lz4"
+
+
+def open_report_intake(name: str) -> str:
+    """A batch of POI reports from before its first byte is kept until it is merged."""
+    return f"{OPEN_REPORT_INTAKES}{name}.json"
+
+
+def report_intake(day: date, name: str) -> str:
+    """A batch of POI reports that was merged: where each came from, under the day on which it was fetched."""
+    return f"{report_intakes_prefix(day)}{name}.json"
+
+
+def report_intakes_prefix(day: date) -> str:
+    """Where the merged batches of POI reports lie that were fetched on a day."""
+    return f"ledger/reports/{day_name(day)}/"
 
 
 def quarantined(path: str, sha256: str) -> str:

@@ -63,15 +63,16 @@ class KmlTexts:
     attributes: dict[Place, list[Mapping[str, str]]] = field(default_factory=lambda: defaultdict(list))
 
 
-def read_texts(kml: bytes, name: str, wanted: frozenset[Place]) -> KmlTexts:
+def read_texts(kml: bytes, name: str, wanted: frozenset[Place], *, namespaces: bool = True) -> KmlTexts:
     """The texts and attributes of the elements that are wanted; an empty element has the text ''.
 
-    Attributes go by their local names. Raises `FormatError` for what is not well-formed.
+    Attributes go by their local names. Without `namespaces`, prefixes need not be declared. Raises `FormatError`
+    for what is not well-formed.
     """
     found = KmlTexts()
     path: list[str] = [""]
     text: list[str] = []
-    parser = new_parser(name)
+    parser = new_parser(name, namespaces=namespaces)
     parser.buffer_text = True
 
     def start(element: str, attributes: dict[str, str]) -> None:

@@ -35,6 +35,8 @@ _VALUES = ("Forecast", "value")
 _DEFINITION_PLACES = frozenset({_ISSUED, _STEP, _MISSING})
 _STATION_PLACES = frozenset({_STATION, _NAME, _POSITION, _ELEMENT, _VALUES})
 
+_PLACE_PLACES = frozenset({_NAME, _POSITION})
+
 _UNLESS_SAID = "-"
 
 
@@ -45,6 +47,16 @@ class Definition:
     issued: datetime
     steps: tuple[datetime, ...]
     missing_sign: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a station is: its name as DWD spells it, decimal degrees, metres above sea level."""
+
+    name: str
+    longitude_deg: float
+    latitude_deg: float
+    height_m: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +117,12 @@ def series(forecast: StationForecast, element: str) -> tuple[tuple[datetime, flo
 def read_definition(kml: bytes, name: str) -> Definition:
     """What a MOSMIX KML says of all its stations, of which it need not have any. Raises `FormatError`."""
     return _definition(read_texts(kml, name, _DEFINITION_PLACES), name)
+
+
+def read_place(placemark: bytes, name: str) -> Place:
+    """The place in a Placemark, which may be without its document and its values. Raises `FormatError`."""
+    found = read_texts(placemark, name, _PLACE_PLACES, namespaces=False)
+    return Place(_only(found, _NAME, name), *_position(_only(found, _POSITION, name), name))
 
 
 def _definition(found: KmlTexts, name: str) -> Definition:

@@ -1,7 +1,8 @@
 """Where the archive keeps a file, below its base: the layout that readers of the archive rely on.
 
     weather/<model>/grib/<YYYYMMDDHH>/<field>/<name>.lz4
-    weather/local_forecasts/mos/<YYYYMMDDHH>/<ID>-MOSMIX.kmz
+    weather/local_forecasts/mos/<YYYYMMDDHH>/<ID>-MOSMIX.kmz      (MOSMIX_L)
+    weather/local_forecasts/mos_s/<YYYYMMDDHH>/<ID>-MOSMIX.kmz    (MOSMIX_S)
     weather/local_forecasts/poi/<YYYYMMDDHH>/<ID>-MOSMIX.csv      (historic)
     weather/weather_reports/poi/<YYYYMMDD>/<ID>-BEOB.csv
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 from dwd_assets.formats.checks import MODEL, PARAMETER, check_run, checked, parse_run, run_text
 from dwd_assets.formats.fields import FieldKey
@@ -26,7 +28,9 @@ from dwd_assets.formats.old_names import old_name, parse_old_name
 VERSION_DIGITS = 12
 """How many hexadecimal digits of its content's SHA-256 an earlier version carries."""
 
-_STATION = re.compile(r"[A-Z0-9][A-Z0-9_]{0,15}", re.ASCII)
+STATION = re.compile(r"[A-Z0-9][A-Z0-9_]{0,15}", re.ASCII)
+"""A station's id, as a path can have it."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _VERSION = re.compile(rf"(?P<path>.+)\.(?P<digest>[0-9a-f]{{{VERSION_DIGITS}}})", re.ASCII)
 _FIELD = re.compile(
@@ -34,17 +38,25 @@ _FIELD = re.compile(
     re.ASCII,
 )
 _STATION_FILE = re.compile(
-    r"weather/(?P<folder>[a-z_]+/[a-z]+)/(?P<time>[0-9]{8,10})/(?P<station>[A-Z0-9_]+)-(?P<kind>[A-Z]+\.[a-z]+)",
+    r"weather/(?P<folder>[a-z_]+/[a-z_]+)/(?P<time>[0-9]{8,10})/(?P<station>[A-Z0-9_]+)-(?P<kind>[A-Z]+\.[a-z]+)",
     re.ASCII,
 )
 
 
+MosmixProduct = Literal["L", "S"]
+"""MOSMIX_L and MOSMIX_S."""
+
+_MOSMIX_FOLDERS: dict[MosmixProduct, str] = {"L": "local_forecasts/mos", "S": "local_forecasts/mos_s"}
+_MOSMIX_PRODUCTS = {folder: product for product, folder in _MOSMIX_FOLDERS.items()}
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class MosmixKey:
-    """One station's MOSMIX_L forecast: when it was issued (UTC), and the station's id."""
+    """One station's MOSMIX forecast: when it was issued (UTC), the station's id, and the product."""
 
     run: datetime
     station: str
+    product: MosmixProduct = "L"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,7 +87,9 @@ def archive_path(key: ArchiveKey) -> str:
     """
     match key:
         case MosmixKey():
-            return f"weather/local_forecasts/mos/{_run(key.run)}/{_station(key.station)}-MOSMIX.kmz"
+            return (
+                f"weather/{_MOSMIX_FOLDERS[key.product]}/{_run(key.run)}/{_station(key.station)}-MOSMIX.kmz"
+            )
         case PoiForecastKey():
             return f"weather/local_forecasts/poi/{_run(key.run)}/{_station(key.station)}-MOSMIX.csv"
         case ReportsKey():
@@ -120,7 +134,7 @@ def _day(day: date) -> str:
 
 
 def _station(station: str) -> str:
-    if _STATION.fullmatch(station) is None:
+    if STATION.fullmatch(station) is None:
         raise ValueError(f"{station!r} is not a station id")
     return station
 
@@ -136,9 +150,8 @@ def _parse_station_file(path: str) -> ArchiveKey | None:
     run = parse_run(match["time"])
     if run is None:
         return None
-    return (
-        MosmixKey(run, station) if match["folder"] == "local_forecasts/mos" else PoiForecastKey(run, station)
-    )
+    product = _MOSMIX_PRODUCTS.get(match["folder"])
+    return PoiForecastKey(run, station) if product is None else MosmixKey(run, station, product)
 
 
 def _icosahedral_name(key: FieldKey) -> str:

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import struct
 import subprocess
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.kml_stream import PlacemarkCutter
-from dwd_assets.formats.mosmix import read_station
-from dwd_assets.formats.mosmix_split import split
+from dwd_assets.formats.kmz import KmzCut
+from dwd_assets.formats.mosmix import Place, read_station
+from dwd_assets.formats.mosmix_split import split, verify
 from tests.dwd.mosmix_files import (
     BETWEEN,
     TAIL,
@@ -60,6 +62,11 @@ def test_a_real_single_station_comes_back_byte_for_byte(path, tmp_path):
     assert told.stations == (station.station,)
     entry, kml = unpacked(station.kmz)
     assert kml == unpacked(path.read_bytes())[1]
+    assert (station.sha256, station.size) == (hashlib.sha256(kml).hexdigest(), len(kml))
+    forecast = read_station(path.read_bytes())
+    assert station.place == Place(
+        forecast.name, forecast.longitude_deg, forecast.latitude_deg, forecast.height_m
+    )
     assert entry == station.entry == f"{path.name[:8]}_{station.issued:%Y%m%d%H}_{station.station}.kml"
     (tmp_path / "one.kmz").write_bytes(station.kmz)
     subprocess.run(["unzip", "-t", tmp_path / "one.kmz"], capture_output=True, check=True)
@@ -79,6 +86,7 @@ def test_every_one_of_many_stations_reads_as_elementtree_reads_it_in_the_whole(t
     assert told.complete
     assert told.stations == tuple(f"S{number:04d}" for number in range(40))
     for station, wanted in zip(taken, placemarks, strict=True):
+        assert station.sha256 == hashlib.sha256(unpacked(station.kmz)[1]).hexdigest()
         forecast = read_station(station.kmz, station.entry)
         assert forecast.station == wanted.findtext(f"{KML}name")
         assert [f"{step:%Y-%m-%dT%H:%M:%S.000Z}" for step in forecast.steps] == steps
@@ -99,6 +107,55 @@ def test_memory_does_not_grow_with_the_number_of_stations(tmp_path):
     tracemalloc.stop()
     assert len(told.stations) == 100
     assert peak < 8 << 20
+
+
+PLACES = {
+    "as DWD writes it": (simple("10488"), Place("ORT", 7.63, 51.97, 60.0)),
+    "an entity": (
+        placemark("1", {"N": [1, 2, 3]}, "A &amp; B", "-0.5,-51,0"),
+        Place("A & B", -0.5, -51.0, 0.0),
+    ),
+    "the file's encoding": (placemark("1", {"N": [1, 2, 3]}, "KÖLN"), Place("KÖLN", 7.63, 51.97, 60.0)),
+    "the position first": (
+        simple("1")
+        .replace(
+            b"<kml:name>",
+            b"<kml:Point><kml:coordinates>1,2,3</kml:coordinates></kml:Point><kml:name>",
+        )
+        .replace(b"<kml:coordinates>7.63,51.97,60.0</kml:coordinates>", b""),
+        Place("ORT", 1.0, 2.0, 3.0),
+    ),
+    "no values": (
+        b"<kml:Placemark><kml:name>1</kml:name><kml:description>O</kml:description>"
+        b"<kml:Point><kml:coordinates>1,2,3</kml:coordinates></kml:Point></kml:Placemark>",
+        Place("O", 1.0, 2.0, 3.0),
+    ),
+    "no position": (placemark("1", {"N": [1, 2, 3]}, at=""), None),
+    "no place on Earth": (placemark("1", {"N": [1, 2, 3]}, at="7.63,151.97,60.0"), None),
+    "no name": (placemark("1", {"N": [1, 2, 3]}, name=""), None),
+}
+
+
+@pytest.mark.parametrize(("station", "place"), PLACES.values(), ids=PLACES.keys())
+def test_a_station_is_told_with_its_place_where_it_has_one(station, place):
+    told, taken = run(kmz(document([station])))
+    assert told.complete
+    assert taken[0].place == place
+
+
+def test_a_file_that_is_whole_is_verified(tmp_path):
+    verify(io.BytesIO(WHOLE))
+    (tmp_path / "x.kmz").write_bytes(WHOLE)
+    verify(tmp_path / "x.kmz")
+
+
+@pytest.mark.parametrize("length", [0, 20, 600, 2000, -1, -100])
+def test_a_file_that_was_cut_is_not_verified(length):
+    with pytest.raises(FormatError, match=r"^L\.kmz: "):
+        verify(io.BytesIO(WHOLE[:length]), "L.kmz")
+    if length not in {0, 20}:
+        with pytest.raises(KmzCut):
+            verify(io.BytesIO(WHOLE[:length]))
 
 
 def test_the_same_file_gives_the_same_bytes():
@@ -220,6 +277,8 @@ def test_bytes_that_were_turned_are_never_called_complete(at):
         return
     assert told.damaged
     assert not told.complete
+    with pytest.raises(FormatError):
+        verify(io.BytesIO(data))
 
 
 STRANGE = ["../../etc/passwd", "A B", "", ".hidden", "K\u00d6LN", "X" * 17, "a/b", "a&#10;b", "-P0036"]
@@ -233,6 +292,7 @@ def test_a_strange_station_is_refused_and_the_others_are_not(station):
     assert not told.damaged
     assert "Placemark 2: " in told.faults[0]
     assert "is no station" in told.faults[0]
+    assert told.malformed == {}
     assert "\n" not in told.faults[0]
 
 
@@ -258,6 +318,7 @@ def test_a_placemark_that_is_not_well_formed_is_refused_and_the_others_are_not(b
     assert ids(taken) == ["10488", "P0036"]
     assert not told.complete
     assert "Placemark 2: not well-formed" in told.faults[0]
+    assert told.malformed == {"X": told.faults[0]}
 
 
 @pytest.mark.parametrize("stray", ["<kml:Folder/>", "<kml:PlacemarkStyle/>", "text"])
@@ -268,6 +329,7 @@ def test_what_is_between_placemarks_is_told(stray):
     ]
     assert not told.complete
     assert stray in told.faults[0]
+    assert told.strays == told.faults
 
 
 def test_what_follows_the_last_placemark_has_to_end_the_document():

@@ -29,7 +29,7 @@ stations = st.sampled_from(["10315", "K611_", "P0036", "E", "01001"]) | st.from_
 days = st.dates(date(1990, 1, 1), date(2200, 1, 1))
 archived = (
     keys.archived_fields
-    | st.builds(MosmixKey, keys.runs, stations)
+    | st.builds(MosmixKey, keys.runs, stations, st.sampled_from(["L", "S"]))
     | st.builds(PoiForecastKey, keys.runs, stations)
     | st.builds(ReportsKey, days, stations)
 )
@@ -65,6 +65,7 @@ archived = (
             "weather/icon-d2/grib/2026091603/hhl/icon-d2_icosahedral_150_2026091603_00000_66_hhl.grib2.lz4",
         ),
         (MosmixKey(RUN, "10315"), "weather/local_forecasts/mos/2026091603/10315-MOSMIX.kmz"),
+        (MosmixKey(RUN, "10315", "S"), "weather/local_forecasts/mos_s/2026091603/10315-MOSMIX.kmz"),
         (PoiForecastKey(RUN, "K611_"), "weather/local_forecasts/poi/2026091603/K611_-MOSMIX.csv"),
         (ReportsKey(date(2026, 9, 16), "K611_"), "weather/weather_reports/poi/20260916/K611_-BEOB.csv"),
     ],
@@ -183,6 +184,8 @@ def test_what_neither_tree_has_is_kept_nowhere(key):
         "weather/local_forecasts/mos/20260916/10315-MOSMIX.kmz",
         "weather/local_forecasts/mos/2026091603/10315-MOSMIX.csv",
         "weather/local_forecasts/mos/2026091603/../10315-MOSMIX.kmz",
+        "weather/local_forecasts/mos_l/2026091603/10315-MOSMIX.kmz",
+        "weather/local_forecasts/mos_s/2026091603/10315-MOSMIX.csv",
         "weather/weather_reports/poi/2026091603/10315-BEOB.csv",
         "weather/weather_reports/poi/20260230/10315-BEOB.csv",
         "weather/icon-d2/grib/2026091603/t/icon-d2_icosahedral_single_2026091603_00000_2d_u.grib2.lz4",

@@ -1,0 +1,322 @@
+"""A MOSMIX file of all stations: proved whole first, then split into the archive's file per station.
+
+Nothing is kept of a file that was cut off or is damaged. In memory are some stations at a time, on disk the packed
+file, in a temporary folder (`TMPDIR`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from dwd_assets.archive import Content
+from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.mosmix import Place
+from dwd_assets.formats.mosmix_split import Split, StationKml, split, verify
+from dwd_assets.issues import Issue, station_of
+from dwd_assets.office import Office
+from dwd_assets.opendata.client import Client
+from dwd_assets.opendata.errors import NotYet, OpendataError
+from dwd_assets.opendata.messages import NotModified, Received, Request, Version
+from dwd_assets.opendata.settling import is_settled
+from dwd_assets.progress import BATCH_FILES, Done, Recorder, noted
+from dwd_assets.stations import catalogue
+from store import ledger
+from store.ledger import Failed, Kept, Ledger, Source
+from store.objects import StoreError
+
+LONGEST_QUARANTINED = 64 << 20
+"""Bytes of a file that is not what it should be which are kept to be looked at: they pass through memory."""
+
+_WRITERS = 8
+"""A put waits for the disk, or for the network, most of the time."""
+
+_PENDING = 4 * _WRITERS
+"""Stations of 20 KB that wait for a writer, at most."""
+
+_TOLD = 5
+"""So many names or lines are told of many."""
+
+
+def archive_all_stations(office: Office, issue: Issue, only: frozenset[str]) -> Done:
+    """One pass over the file of all stations of an issue, keeping those of `only`, or all where that is empty.
+
+    Raises `StoreError`, also where the temporary folder does not take the file.
+    """
+    before = ledger.read(office.store, issue.collection, issue.period)
+    with _temporary(issue) as folder:
+        try:
+            saved = office.client.save(Request(issue.address), folder)
+        except NotYet:
+            return Done(ledger.summary(before), requests=1)
+        except OpendataError as fault:
+            return _done(tell_failed(office, issue, str(fault)), None, {issue.source: str(fault)})
+        if isinstance(saved, NotModified) or not settled(saved.received.version, office.clock()):
+            return Done(ledger.summary(before), requests=1)
+        with saved.file.open("rb") as file:
+            # Its bytes are there until it is closed, and a kill leaves nothing behind.
+            saved.file.unlink()
+            return _archive(office, issue, saved.received, file, _Wanted(before, only))
+
+
+def source_of(client: Client, received: Received, fetched_at: datetime) -> Source:
+    """What the ledger says of where a file came from."""
+    return Source(
+        url=client.base_url + received.path,
+        fetched_at=fetched_at,
+        length=received.size,
+        sha256=received.sha256,
+        etag=received.version.etag,
+        modified=received.version.modified,
+    )
+
+
+def settled(version: Version, now: datetime) -> bool:
+    """Whether a version is old enough to be trusted; one without a time is."""
+    return version.modified is None or is_settled(version.modified, now)
+
+
+def news(before: Kept | None, kept: Kept) -> tuple[bool, bool]:
+    """Whether the ledger now has another content of a file than before, and whether one replaced another."""
+    if before is None:
+        return True, bool(kept.earlier)
+    return kept.sha256 != before.sha256, kept.earlier != before.earlier
+
+
+def tell_failed(office: Office, issue: Issue, reason: str, etag: str | None = None) -> Ledger:
+    """Tell the ledger that the file of all stations did not come, or was not what it should be."""
+    now = office.clock()
+    failed = {issue.source: Failed(reason, now, etag=etag)}
+
+    def change(before: Ledger) -> Ledger:
+        return msgspec.structs.replace(
+            noted(before, {}, failed),
+            looked_at=now,
+            deadline=issue.deadline,
+            expects_more=before.expects_more or not (before.kept or before.missing),
+        )
+
+    return ledger.update(office.store, issue.collection, issue.period, change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was known of an issue before the pass, and the stations that are wanted: all if none."""
+
+    before: Ledger
+    only: frozenset[str]
+
+    def takes(self, station: str) -> bool:
+        """Whether a station is wanted."""
+        return not self.only or station in self.only
+
+
+@contextmanager
+def _temporary(issue: Issue) -> Iterator[Path]:
+    """A folder for what comes from the server; what it cannot hold is as a store's fault is."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="mosmix-") as folder:
+            yield Path(folder)
+    except OSError as fault:
+        raise StoreError(f"{issue.name}: {tempfile.gettempdir()} does not hold it: {fault}") from fault
+
+
+def _archive(office: Office, issue: Issue, received: Received, file: BinaryIO, wanted: _Wanted) -> Done:
+    """Verify a file that came, and keep what is in it."""
+    try:
+        verify(file, issue.name)
+        return _split(office, issue, received, file, wanted)
+    except FormatError as fault:
+        return _refuse(office, issue, received, file, str(fault))
+
+
+def _split(office: Office, issue: Issue, received: Received, file: BinaryIO, wanted: _Wanted) -> Done:
+    """Keep the stations of a file that is whole. Raises `FormatError`, and has kept none, where it has none."""
+    with (
+        Recorder(office.store, issue.collection, issue.period) as recorder,
+        _Keeping(
+            office, issue, source_of(office.client, received, office.clock()), wanted, recorder
+        ) as keeping,
+    ):
+        told = split(file, keeping.take, issue.name)
+        keeping.finish()
+        return _conclude(office, keeping, told)
+
+
+def _conclude(office: Office, keeping: _Keeping, told: Split) -> Done:
+    """Tell catalogue and ledger what became of a file that was split."""
+    issue, wanted = keeping.issue, keeping.wanted
+    catalogue(office.store, keeping.places)
+    failed = _failures(keeping, told)
+    now = office.clock()
+    for path, reason in failed.items():
+        keeping.recorder.failed(path, Failed(reason, now, etag=keeping.source.etag))
+    expected = {*keeping.paths, *failed}
+    warnings = tuple(_warnings(told, _stations_before(office, issue, wanted)))
+
+    def change(before: Ledger) -> Ledger:
+        return msgspec.structs.replace(
+            before,
+            looked_at=now,
+            deadline=issue.deadline,
+            expects_more=False,
+            missing=tuple(sorted(expected - before.kept.keys())),
+            failed={path: fault for path, fault in before.failed.items() if path in failed},
+            warnings=warnings,
+        )
+
+    return _done(keeping.recorder.tell(change), keeping, failed)
+
+
+def _refuse(office: Office, issue: Issue, received: Received, file: BinaryIO, fault: str) -> Done:
+    """Tell of a file that is not what it should be, and keep it to be looked at, unless it is too large for that."""
+    is_small = received.size < LONGEST_QUARANTINED
+    reason = fault if is_small else f"{fault}; its {received.size} bytes are too many for the quarantine"
+    told = tell_failed(office, issue, reason, received.version.etag)
+    if is_small:
+        file.seek(0)
+        office.archive.quarantine(issue.source, file.read())
+    return _done(told, None, {issue.source: reason}, received.size)
+
+
+def _done(told: Ledger, keeping: _Keeping | None, failed: Mapping[str, str], length: int = 0) -> Done:
+    return Done(
+        ledger.summary(told),
+        fetched=0 if keeping is None else keeping.fetched,
+        changed=0 if keeping is None else keeping.changed,
+        bytes_fetched=length if keeping is None else keeping.source.length,
+        requests=1,
+        failed=failed,
+    )
+
+
+@dataclass(slots=True)
+class _Keeping:
+    """Stations on their way into the archive, by some threads; a context manager that ends those.
+
+    The ledger is told by the thread that splits. places: of the stations taken; paths: of those, as long as they
+    have one; unplaced: ids that have none.
+    """
+
+    office: Office
+    issue: Issue
+    source: Source
+    wanted: _Wanted
+    recorder: Recorder
+    places: dict[str, Place | None] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
+    unplaced: list[str] = field(default_factory=list)
+    fetched: int = 0
+    changed: int = 0
+    _pending: deque[tuple[str, Future[Kept]]] = field(default_factory=deque)
+    _writers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_WRITERS))
+
+    def __enter__(self) -> _Keeping:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writers.shutdown(wait=True, cancel_futures=True)
+
+    def take(self, station: StationKml) -> None:
+        """Begin to keep a station. Raises `FormatError` before the first one where the issue is another."""
+        if f"{station.issued:%Y%m%d%H}" != self.issue.period:
+            raise FormatError(f"{self.issue.name}: holds the issue of {station.issued:%Y-%m-%d %H:%M}")
+        if not self.wanted.takes(station.station):
+            return
+        try:
+            path = self.issue.path(station.station)
+        except ValueError as fault:
+            self.unplaced.append(str(fault))
+            return
+        self._begin(path, station)
+
+    def finish(self) -> None:
+        """Wait for all that were taken."""
+        while self._pending:
+            self._finish_one()
+
+    def _begin(self, path: str, station: StationKml) -> None:
+        if not self.paths:
+            self.recorder.tell(self._opened)
+        if path in self.paths:
+            self.finish()  # it comes a second time: one after the other
+        if len(self.paths) % BATCH_FILES == BATCH_FILES - 1:
+            self.office.archive.check_floor()
+        self.paths.add(path)
+        self.places[station.station] = station.place
+        content = Content(station.kmz, station.sha256, station.size)
+        self._pending.append((path, self._writers.submit(self._keep, path, content)))
+        while len(self._pending) > _PENDING:
+            self._finish_one()
+
+    def _opened(self, before: Ledger) -> Ledger:
+        """The ledger while stations come: not complete, whatever it was, until all are there."""
+        return msgspec.structs.replace(before, deadline=self.issue.deadline, expects_more=True)
+
+    def _keep(self, path: str, content: Content) -> Kept:
+        before = self.wanted.before.kept.get(path)
+        return self.office.archive.keep(path, content, self.source, before, self.source.fetched_at)
+
+    def _finish_one(self) -> None:
+        path, future = self._pending.popleft()
+        kept = future.result()
+        self.recorder.kept(path, kept)
+        fetched, changed = news(self.wanted.before.kept.get(path), kept)
+        self.fetched += fetched
+        self.changed += changed
+
+
+def _failures(keeping: _Keeping, told: Split) -> dict[str, str]:
+    """What was not kept, and why: by archive path, and under the file's own name where that is not known."""
+    absent = keeping.wanted.only - {*told.stations, *told.malformed}
+    failed = {
+        keeping.issue.path(station): f"{keeping.issue.name}: has no station {station}" for station in absent
+    }
+    nameless = list(keeping.unplaced)
+    for station, fault in told.malformed.items():
+        try:
+            path = keeping.issue.path(station)
+        except ValueError:
+            nameless.append(fault)
+            continue
+        if keeping.wanted.takes(station):
+            failed[path] = fault
+    known = {*told.malformed.values(), *told.strays}
+    nameless += [fault for fault in told.faults if fault not in known]
+    if nameless:
+        failed[keeping.issue.source] = _some(nameless, "; ")
+    return failed
+
+
+def _stations_before(office: Office, issue: Issue, wanted: _Wanted) -> frozenset[str]:
+    """The stations that are kept of the issue before."""
+    earlier = ledger.read(office.store, issue.before.collection, issue.before.period)
+    stations = (station_of(path) for path in earlier.kept)
+    return frozenset(station for station in stations if station is not None and wanted.takes(station))
+
+
+def _warnings(told: Split, before: frozenset[str]) -> Iterator[str]:
+    """What is odd about a file, a line each."""
+    gone = sorted(before - {*told.stations, *told.malformed})
+    if gone:
+        yield f"{len(gone)} stations of the issue before are not in this one: {_some(gone)}"
+    if told.duplicates:
+        yield f"{len(told.duplicates)} stations came more than once: {_some(told.duplicates)}"
+    if told.strays:
+        yield f"{len(told.strays)} times something else between stations: {_some(told.strays, '; ')}"
+
+
+def _some(items: Iterable[str], between: str = ", ") -> str:
+    """The first of some items, and how many more there are."""
+    named = list(items)
+    more = f" and {len(named) - _TOLD} more" if len(named) > _TOLD else ""
+    return between.join(named[:_TOLD]) + more

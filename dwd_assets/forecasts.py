@@ -1,0 +1,257 @@
+"""Archiving MOSMIX forecasts: which issues are due, and one issue from the server to the store.
+
+An issue is the file of all stations, or, where a short list of stations is wanted and the server has them, the files
+of these. The ledger knows an issue from its time on, so that one that never came is seen to be missing. What is wrong
+with a file of all stations stands there under that file's name, which is no path of the archive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from dwd_assets.all_stations import archive_all_stations, news, settled, source_of, tell_failed
+from dwd_assets.archive import Content
+from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.mosmix import LONGEST_STATION, Place, StationForecast, read_station
+from dwd_assets.formats.paths import MosmixProduct
+from dwd_assets.issues import Issue, issues_within
+from dwd_assets.office import Log, Office
+from dwd_assets.opendata.client import Client
+from dwd_assets.opendata.errors import NotYet, OpendataError
+from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_all
+from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Request, Version
+from dwd_assets.progress import Done, Due, Recorder
+from dwd_assets.stations import catalogue
+from store import ledger
+from store.ledger import Failed, Ledger
+
+_FILES_AT_ONCE = 16
+
+_FAILURES_TAKEN = 3
+"""So many issues that cannot be asked for are one look's share: a server that is away would cost each its time-outs."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def issues_due(office: Office, product: MosmixProduct, now: datetime) -> tuple[Due, ...]:
+    """The issues that are not complete and whose file is on the server and settled; the soonest deadline first.
+
+    Costs one request at most for each issue that is not complete; none where one failed or stayed incomplete
+    within the last `forecasts_retry_minutes`. Those that were asked for longest ago go first, and a server that
+    does not answer is left alone after a few. Raises `StoreError`.
+    """
+    asked = sorted(_incomplete(office, product, now), key=lambda one: _turn(one[1], now))
+    due: list[Due] = []
+    failures = 0
+    for issue, before in asked:
+        try:
+            if _has_news(office.client, issue, before, now):
+                due.append(Due(issue.deadline, issue.collection, issue.period))
+        except OpendataError as fault:
+            if before.revision:
+                tell_failed(office, issue, str(fault))
+            failures += 1
+            if failures == _FAILURES_TAKEN:
+                break
+    return tuple(sorted(due))
+
+
+def archive_issue(office: Office, product: MosmixProduct, issue: datetime, log: Log) -> Done:
+    """Fetch, verify and keep what the server has of an issue (UTC).
+
+    A file that is not there yet, or not settled, is left for another pass; one that is not what it should be is
+    told to the ledger and costs no other. Raises `BelowFloor` and other `StoreError`, when the ledger was told of
+    what was kept by then; `ValueError` for a time that is no whole hour.
+    """
+    begun_s = time.monotonic()
+    this = Issue(product, issue)
+    office.archive.check_floor()
+    stations = office.settings.mosmix_stations
+    if stations and this.has_single_stations:
+        done = _archive_single(office, this, stations)
+    else:
+        done = archive_all_stations(office, this, frozenset(stations))
+    done = replace(done, seconds=time.monotonic() - begun_s)
+    for line in _told(this, done):
+        log(line)
+    return done
+
+
+def _told(issue: Issue, done: Done) -> Iterator[str]:
+    """What became of an issue, in words."""
+    yield (
+        f"{issue.collection} {issue.period}: {done.fetched} files kept, {done.changed} of them changed, "
+        f"{len(done.failed)} failed; {done.summary.kept} there, {done.summary.missing} missing; "
+        f"{done.bytes_fetched / 1e6:.1f} MB in {done.seconds:.1f} s"
+    )
+    for path, reason in done.failed.items():
+        yield f"{issue.collection} {issue.period}: failed: {path}: {reason}"
+
+
+def _incomplete(office: Office, product: MosmixProduct, now: datetime) -> Iterator[tuple[Issue, Ledger]]:
+    """The issues that may be asked for now, each with what is known of it."""
+    for issue in issues_within(product, now):
+        known = ledger.read_summary(office.store, issue.collection, issue.period)
+        if known is not None and known.state(now) == "complete":
+            continue
+        before = _noted(office, issue, now)
+        if before.state(now) != "complete" and not _rests(office, before, now):
+            yield issue, before
+
+
+def _turn(before: Ledger, now: datetime) -> datetime:
+    """What orders issues by when they were asked for; those from before the archive began come last."""
+    return before.looked_at or (_LONG_AGO if before.revision else now)
+
+
+def _has_news(client: Client, issue: Issue, before: Ledger, now: datetime) -> bool:
+    """Whether there is a file of all stations to work on; single ones come with it. Raises `OpendataError`."""
+    seen = client.look(issue.address)
+    return seen is not None and settled(seen.version, now) and not _is_exhausted(before, seen.version)
+
+
+def _noted(office: Office, issue: Issue, now: datetime) -> Ledger:
+    """The ledger of an issue that is not complete, as far as is known; one that may still come is noted there.
+
+    That also mends a summary which a kill kept from following its ledger.
+    """
+
+    def expected(before: Ledger) -> Ledger:
+        if before.revision:
+            return before
+        return msgspec.structs.replace(before, deadline=issue.deadline, expects_more=True)
+
+    if now >= issue.deadline:
+        return ledger.read(office.store, issue.collection, issue.period)
+    return ledger.update(office.store, issue.collection, issue.period, expected)
+
+
+def _rests(office: Office, before: Ledger, now: datetime) -> bool:
+    """Whether an issue is not to be asked for yet, since what it lacks was asked for just now.
+
+    One that a kill interrupted does not rest.
+    """
+    if before.looked_at is None or (before.expects_more and not before.failed):
+        return False
+    return now - before.looked_at < timedelta(minutes=office.settings.forecasts_retry_minutes)
+
+
+def _is_exhausted(before: Ledger, version: Version) -> bool:
+    """Whether all that is missing is missing because this version of the file, which came whole, does not have it."""
+    if before.expects_more or not before.missing or version.etag is None:
+        return False
+    faults = (before.failed.get(path) for path in before.missing)
+    return all(fault is not None and fault.etag == version.etag for fault in faults)
+
+
+def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Done:
+    """One pass over the files of single stations that are not kept; over all where all are."""
+    before = ledger.read(office.store, issue.collection, issue.period)
+    paths = {issue.single_address(station): station for station in stations}
+    absent = {at: station for at, station in paths.items() if issue.path(station) not in before.kept}
+    asked = absent or paths
+    wanted = [Wanted(_request(office, issue, before, at, asked[at]), issue.deadline) for at in asked]
+    with Recorder(office.store, issue.collection, issue.period) as recorder:
+        single = _Single(office, issue, before, recorder)
+        for outcome in fetch_all(office.client, wanted, at_once=_FILES_AT_ONCE):
+            single.take(asked[outcome.wanted.request.path], outcome)
+        catalogue(office.store, single.places)
+        told = recorder.tell(
+            lambda told: single.concluded(told, {issue.path(station) for station in stations})
+        )
+    return Done(
+        ledger.summary(told),
+        fetched=single.fetched,
+        changed=single.changed,
+        bytes_fetched=single.bytes_fetched,
+        requests=len(asked),
+        failed=single.failed,
+    )
+
+
+def _request(office: Office, issue: Issue, before: Ledger, address: str, station: str) -> Request:
+    """What to ask for: a file that is kept only if it is another by now."""
+    kept = before.kept.get(issue.path(station))
+    source = None if kept is None else kept.source
+    same = source is not None and source.url == office.client.base_url + address
+    known = Version(source.etag, source.modified) if source is not None and same else UNKNOWN
+    return Request(address, known=known, limit_bytes=LONGEST_STATION)
+
+
+@dataclass(slots=True)
+class _Single:
+    """What became of single stations' files."""
+
+    office: Office
+    issue: Issue
+    before: Ledger
+    recorder: Recorder
+    places: dict[str, Place | None] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    fetched: int = 0
+    changed: int = 0
+    bytes_fetched: int = 0
+
+    def take(self, station: str, outcome: Outcome) -> None:
+        """Keep what came for a station, or note why it did not."""
+        match outcome.result:
+            case Body() as body:
+                self.bytes_fetched += body.received.size
+                if settled(body.received.version, self.office.clock()):
+                    self._verify(station, body)
+            case NotModified() | NotYet():
+                pass
+            case OpendataError() as fault:
+                self._fail(station, str(fault), None)
+
+    def concluded(self, told: Ledger, expected: set[str]) -> Ledger:
+        """The ledger at the end of a pass."""
+        return msgspec.structs.replace(
+            told,
+            looked_at=self.office.clock(),
+            deadline=self.issue.deadline,
+            expects_more=False,
+            missing=tuple(sorted(expected - told.kept.keys())),
+        )
+
+    def _verify(self, station: str, body: Body) -> None:
+        path, name = self.issue.path(station), self.issue.single_address(station).rpartition("/")[2]
+        try:
+            forecast = _read_single(body.data, name, self.issue, station)
+            content = Content.kmz(body.data, name)
+        except FormatError as fault:
+            self._fail(station, str(fault), body.received.version.etag)
+            self.office.archive.quarantine(path, body.data)
+            return
+        self.places[station] = Place(
+            forecast.name, forecast.longitude_deg, forecast.latitude_deg, forecast.height_m
+        )
+        self._keep(path, content, body)
+
+    def _keep(self, path: str, content: Content, body: Body) -> None:
+        now, before = self.office.clock(), self.before.kept.get(path)
+        source = source_of(self.office.client, body.received, now)
+        kept = self.office.archive.keep(path, content, source, before, now)
+        self.recorder.kept(path, kept)
+        fetched, changed = news(before, kept)
+        self.fetched += fetched
+        self.changed += changed
+
+    def _fail(self, station: str, reason: str, etag: str | None) -> None:
+        path = self.issue.path(station)
+        self.failed[path] = reason
+        self.recorder.failed(path, Failed(reason, self.office.clock(), etag=etag))
+
+
+def _read_single(data: bytes, name: str, issue: Issue, station: str) -> StationForecast:
+    """The forecast in a single station's file. Raises `FormatError`, also for another station's or issue's."""
+    forecast = read_station(data, name)
+    if (forecast.station, f"{forecast.issued:%Y%m%d%H}") != (station, issue.period):
+        told = f"{forecast.station}, issued {forecast.issued:%Y-%m-%d %H:%M}"
+        raise FormatError(f"{name}: holds the forecast of {told}")
+    return forecast

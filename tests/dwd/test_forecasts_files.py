@@ -1,0 +1,381 @@
+"""Archiving forecasts: what is in the files, real ones and ones that are wrong in every way, and what becomes of it."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dwd_assets import all_stations, forecasts
+from dwd_assets.archive import BelowFloor
+from dwd_assets.formats.mosmix import read_station
+from dwd_assets.issues import Issue, issues_within, station_of
+from store import keys, ledger, stations
+from store.objects import StoreError
+from tests.dwd.faulty_http import FaultyHttp, serving
+from tests.dwd.forecast_world import checked_ledger, kml_of, new_office, placemarks, stored
+from tests.dwd.mosmix_files import TAIL, document, head, kmz, placemark, simple
+from tests.samples import SAMPLES, needs_samples
+
+REAL_L = SAMPLES / "dwd" / "mosmix_l" / "MOSMIX_L_2023041209_P0036.kmz"
+REAL_S = SAMPLES / "dwd" / "mosmix_s" / "MOSMIX_S_2020031309_240.kmz"
+
+ISSUE = datetime(2026, 9, 16, 9, tzinfo=UTC)
+NOW = ISSUE + timedelta(hours=3)
+PERIOD = "2026091609"
+ALL = Issue("L", ISSUE)
+QUARANTINE = f"quarantine/{ALL.source}."
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """The loopback is reached directly, whatever proxy the environment names."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def server():
+    with serving(FaultyHttp()) as running:
+        yield running
+
+
+class Hand:
+    """A clock that is set by hand."""
+
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Hand()
+
+
+@pytest.fixture
+def office(server, local_store, clock):
+    opened = new_office(server.url, local_store, clock)
+    yield opened
+    opened.close()
+
+
+def archive(office, server, data, issue=ALL, log=lambda line: None):
+    server.files[issue.address] = data
+    return forecasts.archive_issue(office, issue.product, issue.time, log)
+
+
+def is_due(office, issue=ALL):
+    due = forecasts.issues_due(office, issue.product, office.clock())
+    return issue.period in [one.period for one in due]
+
+
+def quarantined(store):
+    return [info.key for info in store.list("quarantine/")]
+
+
+@needs_samples
+@pytest.mark.parametrize("product", ["L", "S"])
+def test_a_real_file_is_kept_so_that_the_zip_reader_and_ours_read_what_dwd_wrote(
+    office, server, store, product
+):
+    path, time = {
+        "L": (REAL_L, datetime(2023, 4, 12, 9, tzinfo=UTC)),
+        "S": (REAL_S, datetime(2020, 3, 13, 9, tzinfo=UTC)),
+    }[product]
+    on_backend = new_office(server.url, store, office.clock)
+    done = archive(on_backend, server, path.read_bytes(), Issue(product, time))
+    on_backend.close()
+
+    assert done.fetched == 1
+    (kept,) = checked_ledger(store, product, f"{time:%Y%m%d%H}").kept
+    data = store.get(kept).data
+    assert kml_of(data) == kml_of(path.read_bytes())
+    forecast, wanted = read_station(data), read_station(path.read_bytes())
+    assert (forecast.station, forecast.steps) == (wanted.station, wanted.steps)
+    known = stations.read(store)[wanted.station]
+    assert (known.name, known.longitude_deg, known.latitude_deg, known.height_m) == (
+        wanted.name,
+        wanted.longitude_deg,
+        wanted.latitude_deg,
+        wanted.height_m,
+    )
+
+
+@needs_samples
+def test_a_real_single_file_is_kept_byte_for_byte(server, local_store, clock):
+    issue = Issue("L", datetime(2023, 4, 12, 9, tzinfo=UTC))
+    server.files[issue.single_address("P0036")] = REAL_L.read_bytes()
+    office = new_office(server.url, local_store, clock, mosmix_stations=("P0036",))
+    forecasts.archive_issue(office, "L", issue.time, lambda line: None)
+    office.close()
+    assert local_store.get(issue.path("P0036")).data == REAL_L.read_bytes()
+
+
+def test_a_station_without_a_readable_place_is_kept_and_catalogued_by_its_id(office, server, local_store):
+    nowhere = placemark("10488", {"TTT": [1, 2, 3]}, at="somewhere")
+    archive(office, server, kmz(document([nowhere, simple("P0036")])))
+    assert set(stored(local_store, "L", PERIOD)) == {"10488", "P0036"}
+    known = stations.read(local_store)
+    assert known["10488"].latitude_deg is None
+    assert known["P0036"].latitude_deg == 51.97
+
+
+def test_names_are_read_in_the_files_own_encoding(office, server, local_store):
+    archive(office, server, kmz(document([placemark("10488", {"N": [1, 2, 3]}, "KÖLN &amp; BÖHL")])))
+    assert stations.read(local_store)["10488"].name == "KÖLN & BÖHL"
+
+
+HOPELESS = {
+    "no KML inside": (kmz(b"hello", "readme.txt"), "no KML inside"),
+    "a page in the ZIP": (kmz(b"<html><body>Not found</body></html>"), "instead of a KML"),
+    "no station": (kmz(head() + TAIL), "no Placemark"),
+    "empty": (b"", "empty"),
+    "another issue": (
+        kmz(head(issued=ISSUE - timedelta(hours=6)) + simple("10488") + TAIL),
+        "holds the issue of 2026-09-16 03:00",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "fault"), HOPELESS.values(), ids=HOPELESS.keys())
+def test_a_file_without_this_issues_stations_is_quarantined_and_named_in_one_line(
+    office, server, local_store, clock, data, fault
+):
+    lines = []
+    done = archive(office, server, data, log=lines.append)
+    assert [fault in line for line in lines] == [False, True]
+    assert fault in done.failed[ALL.source]
+    assert [info.key for info in local_store.list("weather/")] == []
+    (key,) = quarantined(local_store)
+    assert key.startswith(QUARANTINE)
+    assert local_store.get(key).data == data
+
+    clock.now += timedelta(minutes=6)
+    assert is_due(office)
+    archive(office, server, kmz(document([simple("10488")])))
+    assert checked_ledger(local_store, "L", PERIOD).state(NOW) == "complete"
+
+
+def varied(number):
+    """A station of its own values, so that the KMZ of many is not a few bytes."""
+    values = [(number * 7919 + step * 104729) % 99991 / 100 for step in range(60)]
+    return placemark(f"S{number:03d}", {"TTT": values, "N": values[::-1]})
+
+
+MANY = kmz(document([varied(number) for number in range(20)]))
+
+
+@pytest.mark.parametrize("length", [*range(0, len(MANY), 499), len(MANY) - 1])
+def test_of_a_file_that_was_cut_nothing_is_published(office, server, local_store, length):
+    done = archive(office, server, MANY[:length])
+    assert list(done.failed) == [ALL.source]
+    assert [info.key for info in local_store.list("weather/")] == []
+    assert stations.read(local_store) == {}
+    assert checked_ledger(local_store, "L", PERIOD).state(NOW) == "waiting"
+
+
+@pytest.mark.parametrize("at", range(60, len(MANY) - 120, 499))
+def test_of_a_file_with_a_flipped_bit_nothing_is_published(office, server, local_store, at):
+    done = archive(office, server, MANY[:at] + bytes([MANY[at] ^ 0x10]) + MANY[at + 1 :])
+    assert list(done.failed) == [ALL.source]
+    assert [info.key for info in local_store.list("weather/")] == []
+
+
+def test_a_file_too_large_for_the_quarantine_is_not_kept_and_that_is_told(
+    office, server, local_store, monkeypatch
+):
+    monkeypatch.setattr(all_stations, "LONGEST_QUARANTINED", 1000)
+    assert len(MANY) > 1000
+    done = archive(office, server, MANY[:-1])
+    assert "too many for the quarantine" in done.failed[ALL.source]
+    assert quarantined(local_store) == []
+
+
+MALFORMED = simple("10384").replace(b"</kml:Point>", b"")
+
+
+def test_a_malformed_station_is_listed_as_failed_and_the_others_are_kept(office, server, local_store, clock):
+    data = kmz(document([simple("10488"), MALFORMED, simple("P0036")]))
+    done = archive(office, server, data)
+    path = ALL.path("10384")
+    assert list(done.failed) == [path]
+    assert "not well-formed" in done.failed[path]
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert (told.missing, list(told.failed), told.state(NOW)) == ((path,), [path], "partial")
+    assert set(stored(local_store, "L", PERIOD)) == {"10488", "P0036"}
+
+    clock.now += timedelta(minutes=6)
+    before = server.methods.count("GET")
+    assert not is_due(office)  # this very version is known to have no more
+    assert server.methods.count("GET") == before
+    server.files[ALL.address] = kmz(document([simple("10488"), simple("10384"), simple("P0036")]))
+    assert is_due(office)
+    archive(office, server, server.files[ALL.address])
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert (told.missing, told.failed, told.state(NOW)) == ((), {}, "complete")
+
+
+NAMELESS = {
+    "no name": simple("X").replace(b"<kml:name>X</kml:name>", b""),
+    "a strange name": simple("../../etc/passwd"),
+    "small letters, which have no path": simple("k611"),
+    "the KML ends within a station": simple("P0036")[:200],
+}
+
+
+@pytest.mark.parametrize("bad", NAMELESS.values(), ids=NAMELESS.keys())
+def test_what_cannot_be_said_to_be_any_station_leaves_the_issue_incomplete_under_the_files_name(
+    office, server, local_store, bad
+):
+    pieces = [simple("10488"), bad]
+    whole = document(pieces)
+    data = kmz(whole if bad.endswith(b"</kml:Placemark>") else whole[: -len(TAIL)])
+    done = archive(office, server, data)
+    assert list(done.failed) == [ALL.source]
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert (told.missing, told.state(NOW)) == ((ALL.source,), "partial")
+    assert set(stored(local_store, "L", PERIOD)) == {"10488"}
+
+
+def test_what_stands_between_stations_is_a_warning(office, server, local_store):
+    data = kmz(document([simple("10488"), b"<kml:Folder/>" + simple("P0036")]))
+    archive(office, server, data)
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert told.state(NOW) == "complete"
+    (warning,) = told.warnings
+    assert "something else between stations" in warning
+
+
+def test_of_a_station_that_comes_twice_both_are_kept_and_that_is_told(office, server, local_store):
+    first, second = simple("10488", 1.0), simple("10488", 2.0)
+    archive(office, server, kmz(document([first, simple("P0036"), second])))
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert stored(local_store, "L", PERIOD)["10488"] == second
+    (earlier,) = told.kept[ALL.path("10488")].earlier
+    beside = kml_of(local_store.get(f"{ALL.path('10488')}.{earlier.sha256[:12]}").data)
+    assert placemarks(beside) == {"10488": first}
+    assert told.warnings == ("1 stations came more than once: 10488",)
+
+
+def test_stations_that_the_issue_before_had_and_this_one_has_not_are_a_warning(office, server, local_store):
+    before = [placemark(f"S{number}", {"N": [1, 2, 3]}) for number in range(9)]
+    old = head(issued=ALL.before.time) + b"\n".join(before) + TAIL
+    archive(office, server, kmz(old), ALL.before)
+    done = archive(office, server, kmz(document([simple("S3"), simple("NEW")])))
+    assert done.summary.state(NOW) == "complete"
+    assert done.summary.warnings == (
+        "8 stations of the issue before are not in this one: S0, S1, S2, S4, S5 and 3 more",
+    )
+
+
+def test_a_second_version_makes_a_version_of_the_stations_that_differ_and_touches_no_other(
+    office, server, local_store
+):
+    archive(office, server, kmz(document([simple("10488"), simple("P0036", 1.0)])))
+    untouched = local_store.head(ALL.path("10488")).etag
+    done = archive(office, server, kmz(document([simple("10488"), simple("P0036", 2.0), simple("NEW")])))
+    assert (done.fetched, done.changed) == (2, 1)
+    assert local_store.head(ALL.path("10488")).etag == untouched
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert [path for path, kept in told.kept.items() if kept.earlier] == [ALL.path("P0036")]
+    assert len(told.kept) == 3
+
+
+def test_a_station_that_a_second_version_has_no_more_stays_kept(office, server, local_store):
+    archive(office, server, kmz(document([simple("10488"), simple("P0036")])))
+    archive(office, server, kmz(document([simple("P0036")])))
+    assert set(checked_ledger(local_store, "L", PERIOD).kept) == {ALL.path("10488"), ALL.path("P0036")}
+
+
+def test_what_is_at_a_path_and_is_no_forecast_is_quarantined(office, server, local_store):
+    local_store.put(ALL.path("10488"), b"half a file")
+    archive(office, server, kmz(document([simple("10488")])))
+    assert set(stored(local_store, "L", PERIOD)) == {"10488"}
+    (key,) = quarantined(local_store)
+    assert local_store.get(key).data == b"half a file"
+
+
+def test_a_disk_that_fills_up_ends_the_pass_and_the_ledger_has_what_was_kept(
+    office, server, local_store, monkeypatch
+):
+    monkeypatch.setattr(all_stations, "BATCH_FILES", 8)
+    free = iter([1 << 40, 1 << 40])
+    monkeypatch.setattr(type(local_store), "free_bytes", lambda _: next(free, 5))
+    full = new_office(server.url, local_store, office.clock, floor_bytes=1000)
+    server.files[ALL.address] = kmz(document([simple(f"S{number:03d}") for number in range(100)]))
+    with pytest.raises(BelowFloor):
+        forecasts.archive_issue(full, "L", ISSUE, lambda line: None)
+    full.close()
+    told = checked_ledger(local_store, "L", PERIOD)
+    assert told.state(NOW) != "complete"
+    assert len(stored(local_store, "L", PERIOD)) < 100
+
+    monkeypatch.undo()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert is_due(office)
+    forecasts.archive_issue(office, "L", ISSUE, lambda line: None)
+    assert checked_ledger(local_store, "L", PERIOD).state(NOW) == "complete"
+    assert len(stored(local_store, "L", PERIOD)) == 100
+
+
+def test_a_temporary_folder_that_cannot_hold_the_file_ends_the_pass(office, server, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(StoreError, match=r"MOSMIX_L_2026091609\.kmz: .*absent does not hold it"):
+        archive(office, server, MANY)
+
+
+def test_nothing_is_left_in_the_temporary_folder(office, server, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for data in (MANY, MANY[:500], b""):
+        archive(office, server, data)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("mosmix-")] == []
+
+
+def test_a_summary_that_a_kill_kept_behind_its_ledger_is_mended_without_a_request(
+    office, server, local_store
+):
+    archive(office, server, MANY)
+    local_store.delete([keys.ledger_summary("mosmix-l", PERIOD)])
+    before = len(server.asked)
+    assert not is_due(office)
+    assert ALL.address not in server.asked[before:]
+    assert ledger.read_summary(local_store, "mosmix-l", PERIOD).kept == 20
+
+
+@pytest.mark.parametrize("holds", ["another station", "another issue"])
+def test_a_single_file_of_another_station_or_issue_is_not_kept(server, local_store, clock, holds):
+    issued = ISSUE if holds == "another station" else ALL.before.time
+    station = "P0036" if holds == "another station" else "10488"
+    server.files[ALL.single_address("10488")] = kmz(head(issued=issued) + simple(station) + TAIL)
+    office = new_office(server.url, local_store, clock, mosmix_stations=("10488",))
+    done = forecasts.archive_issue(office, "L", ISSUE, lambda line: None)
+    office.close()
+    assert "holds the forecast of" in done.failed[ALL.path("10488")]
+    assert stored(local_store, "L", PERIOD) == {}
+    assert len(quarantined(local_store)) == 1
+
+
+@pytest.mark.parametrize(
+    ("product", "now", "first", "last", "count"),
+    [
+        ("L", datetime(2026, 9, 16, 9, tzinfo=UTC), "2026091409", "2026091609", 9),
+        ("L", datetime(2026, 9, 16, 8, 59, tzinfo=UTC), "2026091409", "2026091603", 8),
+        ("L", datetime(2026, 9, 16, 0, 5, tzinfo=UTC), "2026091403", "2026091521", 8),
+        ("S", datetime(2026, 9, 16, 0, 5, tzinfo=UTC), "2026091422", "2026091600", 27),
+    ],
+)
+def test_the_issues_that_the_server_may_have(product, now, first, last, count):
+    issues = issues_within(product, now)
+    assert (issues[0].period, issues[-1].period, len(issues)) == (first, last, count)
+    assert list(issues) == sorted(issues, key=lambda issue: issue.time)
+    assert {issue.time.hour for issue in issues} <= ({3, 9, 15, 21} if product == "L" else set(range(24)))
+
+
+def test_the_station_of_a_path_is_read_from_forecasts_alone():
+    assert station_of(ALL.path("K611")) == "K611"
+    assert station_of(Issue("S", ISSUE).path("K611")) == "K611"
+    assert station_of(ALL.source) is None
+    assert station_of("weather/weather_reports/poi/20260916/K611_-BEOB.csv") is None
