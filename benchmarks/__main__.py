@@ -1,11 +1,12 @@
 """`make bench`: every comparison, each alternating in one run."""
 
-from benchmarks import decode, level3, rendering
+from benchmarks import decode, dwd, level3, rendering
 from tests.samples import LEVEL2
 
-for folder in (LEVEL2, level3.FOLDER):
+for folder in (LEVEL2, level3.FOLDER, dwd.FOLDER):
     if not folder.is_dir():
         raise SystemExit(f"no sample files in {folder}: set RADAR_SAMPLE_DATA")
 rendering.main()
 level3.main()
 decode.main([str(LEVEL2 / name) for name in rendering.FILES])
+dwd.main()

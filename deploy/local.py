@@ -1,9 +1,11 @@
 """`make demo` and `make run`: Dagster and the API together on this machine, until Ctrl-C.
 
 The demo needs no network: two simulated radars whose storms of the last hour are written first and go on in real
-time; it follows its own store, source and sites whatever else is set, and does not read `.env`. `run` reads the
-public bucket, or what `.env` and the environment name, the environment first. Both keep what no setting puts
-elsewhere below one folder, Dagster's own things always, and listen on 127.0.0.1 (the API on API_HOST, if set).
+time, and a simulated server of Deutscher Wetterdienst that has the day before; it follows its own store, sources and
+sites whatever else is set, and does not read `.env`. `run` reads the public buckets, or what `.env` and the
+environment name, the environment first, and archives what DWD publishes only where DWD_LIVE says so. Both keep what
+no setting puts elsewhere below one folder, Dagster's own things always, and listen on 127.0.0.1 (the API on API_HOST,
+if set).
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from api.settings import ApiSettings
+from dwd_assets.playing import open_server
+from dwd_assets.settings import DwdSettings
 from nexrad_assets.radar.coverage import VCP_212
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.simulate import play, write_volumes
@@ -39,11 +43,11 @@ PROJECT = Path(__file__).parents[1]
 DEMO_SITES = ("KPDT", "KTLX")
 DEMO_SEED = 1
 DEMO_MINUTES = 60
-FOLDER_NAMES = ("STORE", "NEXRAD_SOURCE", "NEXRAD_LEVEL3_SOURCE", "NEXRAD_GEOMETRY_CACHE")
+FOLDER_NAMES = ("STORE", "NEXRAD_SOURCE", "NEXRAD_LEVEL3_SOURCE", "NEXRAD_GEOMETRY_CACHE", "DWD_STORE")
 """Settings that may name a folder, in `.env` relative to the project."""
 
 MANY_SITES = 8
-Settings = TypeVar("Settings", ApiSettings, NexradSettings)
+Settings = TypeVar("Settings", ApiSettings, NexradSettings, DwdSettings)
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 20.0
 
@@ -119,14 +123,18 @@ def _run(options: argparse.Namespace) -> int:
     own = {**variables_set(dotenv_values(PROJECT / ".env")), **variables_set(os.environ)}
     place = _place(options, own)
     environment = run_environment(place, own)
-    return _serve(place, environment, _what_to_see_live(place, _read(NexradSettings, environment)))
+    return _serve(place, environment, _what_to_see_live(place, environment))
 
 
 def _demo(options: argparse.Namespace) -> int:
     own = variables_set(os.environ)
     place = _place(options, own)
-    with _storms(place, timedelta(minutes=options.minutes)):
-        return _serve(place, demo_environment(place, own), _what_to_see_in_the_demo(place, options.minutes))
+    with (
+        _storms(place, timedelta(minutes=options.minutes)),
+        open_server(datetime.now(UTC), 1.0, DEMO_SEED, "127.0.0.1", 0) as weather_service,
+    ):
+        environment = demo_environment(place, own, weather_service.url)
+        return _serve(place, environment, _what_to_see_in_the_demo(place, options.minutes))
 
 
 def _place(options: argparse.Namespace, own: Mapping[str, str]) -> Place:
@@ -230,13 +238,20 @@ def run_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **own, **folders, **_surroundings(place, own)}
 
 
-def demo_environment(place: Place, own: Mapping[str, str]) -> dict[str, str]:
-    """What the servers of the demo are given: its own store, source and sites, whatever a person has set."""
+def demo_environment(place: Place, own: Mapping[str, str], weather_service: str) -> dict[str, str]:
+    """What the servers of the demo are given: its own store, sources and sites, whatever a person has set."""
     demo = {
         "NEXRAD_SOURCE": str(place.volumes),
         "NEXRAD_LEVEL3_SOURCE": str(place.products),
         "NEXRAD_SITES": ",".join(DEMO_SITES),
         "NEXRAD_PRIMARY_SITE": DEMO_SITES[0],
+        "DWD_STORE": str(place.home / "store"),
+        "DWD_SERVER": weather_service,
+        "DWD_GEOMETRY_CACHE": str(place.home / "dwd-geometry"),
+        "DWD_LIVE": "1",
+        # A run of the simulated model is small: with the usual minute it would take eight to look like a day.
+        "DWD_FIELDS_WAIT_MINUTES": "0.25",
+        "DWD_FORECASTS_WAIT_MINUTES": "0.5",
     }
     return {**own, **_settings(place), **demo, **_surroundings(place, own)}
 
@@ -275,7 +290,7 @@ def _dagster() -> str:
 
 
 def _api_command(place: Place) -> list[str]:
-    listen = ["--host", place.api_host, "--port", str(place.api_port)]
+    listen = ["--host", place.api_host, "--port", str(place.api_port), "--no-proxy-headers"]
     return [sys.executable, "-m", "uvicorn", "api.app:app", *listen]
 
 
@@ -363,24 +378,38 @@ def _signal(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 def _what_to_see_in_the_demo(place: Place, minutes: int) -> str:
     return f"""
-  Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensors under Automation
-  API       {place.api}    try /list-all/, /code/, /list-all/?site={DEMO_SITES[1]}, /docs
+  Dagster   {place.ui}    assets of nexrad_assets and dwd_assets; the sensors under Automation
+  API       {place.api}    try /list-all/, /code/, /list-all/?site={DEMO_SITES[1]}, /v1/dwd/runs, /docs
 
   The live sensors fetch and render what the simulated radars sent in the last {minutes} minutes, volumes and Level 3
-  products; the first scans are listed within a minute or so, then new ones every few minutes. Ctrl-C ends all of it.
+  products; the first scans are listed within a minute or so, then new ones every few minutes. Beside them the runs,
+  forecasts and reports of a simulated weather service are archived, the oldest first. Ctrl-C ends all of it.
 """
 
 
-def _what_to_see_live(place: Place, settings: NexradSettings) -> str:
-    few = len(settings.sites) <= MANY_SITES
-    sites = ", ".join(settings.sites) if few else f"{len(settings.sites)} sites"
+def _what_to_see_live(place: Place, environment: Mapping[str, str]) -> str:
+    radar, archive = _read(NexradSettings, environment), _read(DwdSettings, environment)
+    few = len(radar.sites) <= MANY_SITES
+    sites = ", ".join(radar.sites) if few else f"{len(radar.sites)} sites"
     return f"""
-  Dagster   {place.ui}    assets of the code location nexrad_assets; the live sensors under Automation
+  Dagster   {place.ui}    assets of nexrad_assets and dwd_assets; the sensors under Automation
   API       {place.api}    try /list-all/, /code/ and /docs
 
-  Volumes of {sites} come from {settings.source}, products from {settings.level3_source}.
+  Volumes of {sites} come from {radar.source}, products from {radar.level3_source}.
+  {_of_the_archive(archive)}
   Ctrl-C ends all of it.
 """
+
+
+def _of_the_archive(settings: DwdSettings) -> str:
+    if not settings.live:
+        return "Nothing of DWD is archived; DWD_LIVE=1 archives it, about 50 GB a day as the settings are by default."
+    floor = settings.free_floor_bytes / 1e9
+    return (
+        f"DWD's {', '.join((*settings.fields, *(f'MOSMIX_{one}' for one in settings.mosmix)))} go from "
+        f"{settings.server} to {settings.archive}: about 47 GB a day of single-level ICON-D2, 0.5 of MOSMIX_L. "
+        f"Below {floor:g} GB of free disk fetching pauses."
+    )
 
 
 if __name__ == "__main__":

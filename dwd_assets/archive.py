@@ -106,17 +106,20 @@ class Archive:
                 before, earlier=_with(before.earlier, Earlier(content.sha256, content.size, now, source))
             )
         there = self._there(path)
+        stored = content.stored
         earlier = () if before is None else _followed(before, content.sha256, now)
         if there is None:
             self.store.put(path, content.stored)
-        elif there.sha256 != content.sha256:
+        elif there.sha256 == content.sha256:
+            stored = there.stored  # who packed it may have packed it otherwise
+        else:
             self._keep_beside(path, there.sha256, there.stored)
             earlier = _with(earlier, Earlier(there.sha256, there.size, now))
             self.store.put(path, content.stored)
         return Kept(
             sha256=content.sha256,
             size=content.size,
-            stored_bytes=len(content.stored),
+            stored_bytes=len(stored),
             kept_at=before.kept_at if before is not None and before.sha256 == content.sha256 else now,
             source=source,
             earlier=earlier,

@@ -177,7 +177,7 @@ def update(store: Store, collection: str, period: str, change: Callable[[Ledger]
 
     def encoded(before: bytes | None) -> bytes | None:
         nonlocal result
-        current = Ledger(collection, period) if before is None else _decoded(before, Ledger, key)
+        current = _first(store, collection, period) if before is None else _decoded(before, Ledger, key)
         result = change(current)
         if result == current and before is not None:
             return None
@@ -208,16 +208,38 @@ def summary(ledger: Ledger) -> Summary:
     )
 
 
+def _first(store: Store, collection: str, period: str) -> Ledger:
+    """A ledger to begin with; in place of one that was lost it goes on counting, or its summary would stay."""
+    known = _known_revision(store, keys.ledger_summary(collection, period))
+    return Ledger(collection, period, revision=known)
+
+
+def _known_revision(store: Store, key: str) -> int:
+    """The revision that a summary is of; 0 where there is none, or a damaged one."""
+    try:
+        return _summarized(store.get(key).data, key)
+    except ObjectMissing:
+        return 0
+
+
 def _summarize(store: Store, ledger: Ledger) -> None:
     """Write the summary of a ledger, unless that of a later revision is there."""
     key = keys.ledger_summary(ledger.collection, ledger.period)
 
     def newer(before: bytes | None) -> bytes | None:
-        if before is not None and _decoded(before, Summary, key).revision >= ledger.revision:
+        if before is not None and _summarized(before, key) >= ledger.revision:
             return None
         return msgspec.json.encode(summary(ledger))
 
     cas.update(store, key, newer)
+
+
+def _summarized(data: bytes, key: str) -> int:
+    """The revision that a summary is of; 0 of a damaged one, which is only a copy and is written anew."""
+    try:
+        return _decoded(data, Summary, key).revision
+    except StoreError:
+        return 0
 
 
 def _state(kept: int, missing: int, expects_more: bool, deadline: datetime | None, now: datetime) -> State:

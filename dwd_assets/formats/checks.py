@@ -18,6 +18,7 @@ MAX_STEP_MINUTES = 999 * 60 + 59
 
 _MODEL = re.compile(MODEL, re.ASCII)
 _PARAMETER = re.compile(PARAMETER, re.ASCII)
+_RUN = re.compile(r"[0-9]{10}", re.ASCII)
 _MAX_NAME = 60
 
 
@@ -54,6 +55,8 @@ def run_text(run: datetime) -> str:
 
 def parse_run(text: str) -> datetime | None:
     """The run that `YYYYMMDDHH` means; none where there is no such hour."""
+    if _RUN.fullmatch(text) is None:  # strptime also takes fewer digits
+        return None
     try:
         return datetime.strptime(text, "%Y%m%d%H").replace(tzinfo=UTC)
     except ValueError:

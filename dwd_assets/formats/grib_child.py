@@ -24,8 +24,9 @@ REQUEST = struct.Struct(">BQddd")
 ANSWER = struct.Struct(">BIQ")
 """`DONE` or `FAULT`, length of the text, length of the array."""
 
-VALUES, NUMBERS = 0, 1
-"""Wanted: float32 values, with the text `short name <tab> units`; or uint16 `(value * before - reference) * after`.
+VALUES, NUMBERS, COUNT = 0, 1, 2
+"""Wanted: float32 values, with the text `short name <tab> units`; or uint16 `(value * before - reference) * after`;
+or, decoded all the same, how many values there are, as the text.
 
 Of the points that have a value, in their order: to spread them over a grid costs eccodes 5 ms, and numpy a tenth.
 """
@@ -48,13 +49,20 @@ def serve(channel: socket.socket) -> None:
         wanted, length, *scale = REQUEST.unpack(head)
         message = _received(channel, length)
         try:
-            text, array = (
-                _values(eccodes, message) if wanted == VALUES else _numbers(eccodes, message, *scale)
-            )
+            text, array = _answered(eccodes, wanted, message, *scale)
         except faults as fault:
             _answer(channel, FAULT, f"{type(fault).__name__}: {fault}", b"")
         else:
             _answer(channel, DONE, text, array.data.cast("B"))
+
+
+def _answered(
+    eccodes: ModuleType, wanted: int, message: bytearray, reference: float, before: float, after: float
+) -> tuple[str, NDArray[np.float32] | NDArray[np.uint16]]:
+    if wanted == NUMBERS:
+        return _numbers(eccodes, message, reference, before, after)
+    text, values = _values(eccodes, message)
+    return (text, values) if wanted == VALUES else (str(values.size), values[:0])
 
 
 def _values(eccodes: ModuleType, message: bytearray) -> tuple[str, NDArray[np.float32]]:

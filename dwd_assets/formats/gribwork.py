@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib import GribMessage
-from dwd_assets.formats.grib_child import NUMBERS, REQUEST, VALUES
+from dwd_assets.formats.grib_child import COUNT, NUMBERS, REQUEST, VALUES
 from dwd_assets.formats.grib_grid import (
     LAT_LON_TEMPLATE,
     UNSTRUCTURED_TEMPLATE,
@@ -103,6 +103,16 @@ class GribWorker:
     def values(self, data: bytes, name: str) -> tuple[FieldValues, ...]:
         """Every field of a file, in order."""
         return tuple(self._values(message, sections, name) for message, sections in split(data, name))
+
+    def check(self, data: bytes, name: str) -> None:
+        """Decode every field of a file and give nothing back: what cannot be decoded raises."""
+        for message, sections in split(data, name):
+            mask = _checked_bitmap(message, sections, name)
+            there = message.grid_points if mask is None else int(np.count_nonzero(mask))
+            if there:
+                decoded = self._process.ask(*_request(COUNT, sections), name).text
+                if int(decoded) != there:
+                    raise FormatError(f"{name}: {decoded} values decoded for {there} points")
 
     def point(
         self, data: bytes, lat_deg: float, lon_deg: float, name: str, cells: CellCentres | None = None

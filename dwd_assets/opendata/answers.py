@@ -102,7 +102,7 @@ def refusal(answer: httpx.Response, url: str) -> OpendataError:
     """The error that a status other than 200 stands for."""
     status = answer.status_code
     told = f"{url}: the server answered {status} {answer.reason_phrase}".rstrip()
-    if status in {404, 410}:
+    if status in {404, 410, 412}:  # 412: it changed just now
         return NotYet(told)
     if status in {429, 503}:
         return Busy(told, _retry_after_s(answer.headers))

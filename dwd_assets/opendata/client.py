@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ import httpx
 
 from dwd_assets.opendata.answers import drain, pieces, receive, refusal, seen, translated
 from dwd_assets.opendata.errors import TRANSIENT, Busy, NotYet, OpendataError
-from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Received, Request, Saved, Seen, Version
+from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Received, Request, Saved, Seen
 from dwd_assets.opendata.pacing import Pacer
 from store.retry import Retry
 
@@ -146,7 +146,7 @@ class Client:
     def _ask(self, request: Request, sink: BinaryIO) -> Received | NotModified:
         """One request, its body into `sink`."""
         url = self.base_url + request.path
-        with self._answer(url, _conditions(request.known)) as answer:
+        with self._answer(url, _conditions(request)) as answer:
             body = pieces(answer, url, self._manners.total_s, self._clock)
             if answer.status_code == httpx.codes.OK:
                 return receive(request, url, answer, body, sink)
@@ -169,9 +169,17 @@ class Client:
         return fault
 
 
-def _conditions(known: Version) -> dict[str, str]:
+def _conditions(request: Request) -> dict[str, str]:
+    known = request.known
+    conditions = {}
+    if request.unchanged_since is not None:
+        conditions["If-Unmodified-Since"] = _http_date(request.unchanged_since)
     if known.etag is not None:
-        return {"If-None-Match": known.etag}
-    if known.modified is not None:
-        return {"If-Modified-Since": format_datetime(known.modified.astimezone(UTC), usegmt=True)}
-    return {}
+        conditions["If-None-Match"] = known.etag
+    elif known.modified is not None:
+        conditions["If-Modified-Since"] = _http_date(known.modified)
+    return conditions
+
+
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment.astimezone(UTC), usegmt=True)

@@ -26,13 +26,15 @@ class Request:
     """A file to be asked for: its path on the server, percent-encoded, from `/` on.
 
     `size` is what a listing said, if one did. With the `known` version of an earlier answer the file comes only
-    if it is another one by now. More than `limit_bytes` are not taken.
+    if it is another one by now; where it changed after `unchanged_since`, it is not there yet. More than
+    `limit_bytes` are not taken.
     """
 
     path: str
     size: int | None = None
     known: Version = UNKNOWN
     limit_bytes: int = 256 << 20
+    unchanged_since: datetime | None = None
 
     def __post_init__(self) -> None:
         if _PATH.fullmatch(self.path) is None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 
 from dwd_assets.simulator.pages import IndexForm, index_page
@@ -76,6 +76,8 @@ def _html(status: HTTPStatus, page: bytes) -> Answer:
 def _file(file: File, content: bytes, headers: Mapping[str, str]) -> Answer:
     modified = format_datetime(file.modified, usegmt=True)
     version = {"ETag": f'"{int(file.modified.timestamp()):x}-{len(content):x}"', "Last-Modified": modified}
+    if _is_younger(file, headers.get("if-unmodified-since", "")):
+        return error(HTTPStatus.PRECONDITION_FAILED)
     if _is_known(headers, version):
         return Answer(HTTPStatus.NOT_MODIFIED, version)
     suffix = file.path[file.path.rfind(".") :]
@@ -87,6 +89,14 @@ def _file(file: File, content: bytes, headers: Mapping[str, str]) -> Answer:
     if not wanted or headers.get("if-range", version["ETag"]) not in version.values():
         return Answer(HTTPStatus.OK, described, content)
     return _part(described, content, wanted)
+
+
+def _is_younger(file: File, date: str) -> bool:
+    """Whether a file changed after the date of a condition; what is no date is none."""
+    try:
+        return bool(date) and file.modified > parsedate_to_datetime(date)
+    except ValueError:
+        return False
 
 
 def _is_known(headers: Mapping[str, str], version: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 
 from dwd_assets.opendata.client import Client, Manners
 from dwd_assets.opendata.errors import NotYet, Truncated
-from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_all
+from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_all, fetch_each
 from dwd_assets.opendata.messages import Body, NotModified, Request, Version
 from store.retry import Retry
 from tests.dwd.faulty_http import FaultyHttp, serving, tag
@@ -99,3 +100,44 @@ def test_what_is_no_fault_of_the_server_is_raised(client):
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         list(fetch_all(client, wanted(["/00"]), at_once=2))
+
+
+def test_what_came_is_handled_by_the_threads_that_fetch(client):
+    def handle(outcome: Outcome) -> str:
+        return threading.current_thread().name
+
+    ahead = iter(wanted(list(FILES)))
+    threads = list(fetch_each(client, lambda: next(ahead, None), handle, at_once=4))
+    assert len(threads) == len(FILES)
+    assert threading.current_thread().name not in threads
+    assert len(set(threads)) > 1
+
+
+def test_what_is_asked_for_may_hang_on_what_came(client, server):
+    """The second half is asked for only once the first half is there."""
+    paths = sorted(FILES)
+    came: list[str] = []
+    asked: list[str] = []
+
+    def next_wanted() -> Wanted | None:
+        if len(asked) == len(paths) or (len(asked) == 20 and len(came) < 20):
+            return None
+        asked.append(paths[len(asked)])
+        return wanted(asked[-1:])[0]
+
+    def handle(outcome: Outcome) -> None:
+        came.append(outcome.wanted.request.path)
+
+    assert len(list(fetch_each(client, next_wanted, handle, at_once=8))) == len(paths)
+    assert sorted(came) == paths
+    assert set(server.asked[:20]) == set(paths[:20])
+    assert set(came[:20]) == set(paths[:20])
+
+
+def test_a_fault_in_handling_is_raised(client):
+    def handle(outcome: Outcome) -> None:
+        raise LookupError(outcome.wanted.request.path)
+
+    ahead = iter(wanted(["/00"]))
+    with pytest.raises(LookupError, match="/00"):
+        list(fetch_each(client, lambda: next(ahead, None), handle, at_once=4))

@@ -5,12 +5,14 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 import tracemalloc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dwd_assets.formats import packing
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.packing import (
     PIECE_BYTES,
@@ -22,13 +24,31 @@ from dwd_assets.formats.packing import (
 from tests.samples import SAMPLES, needs_samples
 
 NAME = "t_2m.grib2.bz2"
-LIMIT = 1 << 24
+LIMIT = 1 << 28
 TEXT = b"".join(b"%d degrees, " % number for number in range(20_000))
 NOISE = random.Random(7).randbytes(50_000)
 HTML = b"<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
 
 needs_lz4 = pytest.mark.skipif(shutil.which("lz4") is None, reason="PROGRAM ABSENT: lz4")
 needs_bzip2 = pytest.mark.skipif(shutil.which("bzip2") is None, reason="PROGRAM ABSENT: bzip2")
+
+
+needs_fbz = pytest.mark.skipif(packing.fbz is None, reason="PACKAGE ABSENT: fbz")
+
+
+def by_the_standard_library(data: bytes) -> bytes | None:
+    """What its decompressor makes of a file, none where it finds a fault."""
+    try:
+        return b"".join(unpack_bzip2_chunks((data,), NAME, LIMIT))
+    except FormatError:
+        return None
+
+
+def unpacked(data: bytes) -> bytes | None:
+    try:
+        return unpack_bzip2(data, NAME, LIMIT)
+    except FormatError:
+        return None
 
 
 def piped(*command: str, data: bytes) -> bytes:
@@ -114,6 +134,95 @@ def test_a_bomb_is_stopped_at_its_limit_and_costs_no_memory(unpack, pack):
 @pytest.mark.parametrize(("unpack", "pack"), [(unpack_bzip2, bz2.compress), (unpack_lz4, pack_lz4)])
 def test_the_limit_itself_is_allowed(unpack, pack):
     assert unpack(pack(TEXT), NAME, len(TEXT)) == TEXT
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", TEXT[:3000], NOISE[:1500]], ids=["empty", "byte", "text", "noise"]
+)
+def test_no_flipped_bit_unpacks_to_anything_but_what_the_standard_library_makes_of_it(content):
+    packed = bz2.compress(content)
+    harmless = 0
+    for bit in range(8 * len(packed)):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 0x80 >> bit % 8
+        result = unpacked(bytes(damaged))
+        assert result == by_the_standard_library(bytes(damaged)), f"bit {bit}"
+        assert result in {None, content}
+        harmless += result is not None
+    assert harmless < 0.2 * 8 * len(packed)
+
+
+@needs_fbz
+@settings(max_examples=300)
+@given(st.binary(max_size=400), st.data())
+def test_fbz_itself_never_gives_other_bytes_than_the_standard_library(content, data):
+    packed = bytearray(bz2.compress(content))
+    for _ in range(data.draw(st.integers(1, 3))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    packed += data.draw(st.binary(max_size=20))
+    try:
+        result = packing.fbz.decompress(bytes(packed), "bzip2", threads=1)
+    except packing.fbz.BadCompressedFile:
+        return
+    assert result == by_the_standard_library(bytes(packed))
+
+
+@pytest.mark.parametrize("content", [TEXT[:2000], NOISE[:2000]], ids=["text", "noise"])
+def test_a_bzip2_stream_that_is_cut_anywhere_is_refused(content):
+    packed = bz2.compress(content) + bz2.compress(content)
+    whole = {len(packed) // 2, len(packed)}
+    for end in range(len(packed) + 1):
+        assert (unpacked(packed[:end]) is not None) == (end in whole)
+
+
+@needs_fbz
+def test_a_field_is_unpacked_by_fbz_and_the_standard_library_judges_what_that_refuses(monkeypatch):
+    monkeypatch.setattr(packing, "unpack_bzip2_chunks", lambda *_: pytest.fail("not by fbz"))
+    packed = bz2.compress(NOISE * 40)
+    assert unpack_bzip2(packed, NAME, LIMIT) == NOISE * 40
+    monkeypatch.undo()
+
+    def refuses(*_, **__):
+        raise packing.fbz.BadCompressedFile("refused")
+
+    monkeypatch.setattr(packing.fbz, "decompress", refuses)
+    assert unpack_bzip2(packed, NAME, LIMIT) == NOISE * 40
+
+
+def test_without_fbz_everything_is_unpacked_all_the_same(monkeypatch):
+    monkeypatch.setattr(packing, "fbz", None)
+    assert unpack_bzip2(bz2.compress(TEXT), NAME, LIMIT) == TEXT
+
+
+BOMB = """
+import bz2, resource, sys
+from dwd_assets.formats import packing
+block = bz2.compress(bytes(46_000_000))
+def peak_mb(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak_mb()
+for count, limit in ((20, 128 << 20), (2, 64 << 20)):
+    try:
+        packing.unpack_bzip2(block * count, "bomb", limit)
+    except packing.FormatError as fault:
+        assert "more than the" in str(fault), fault
+    else:
+        sys.exit("not refused")
+print(peak_mb() - before)
+"""
+
+
+def test_bombs_of_many_blocks_cost_no_more_memory_than_their_limit():
+    """Seen from outside, as memory that is not Python's own counts too."""
+    told = subprocess.run(
+        [sys.executable, "-c", BOMB], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert float(told.stdout) < 2 * 128
+
+
+@given(st.binary(max_size=2000), st.integers(0, 7))
+def test_blocks_are_counted_wherever_their_marks_lie(padding, shift):
+    mark = (0x314159265359 << shift).to_bytes(7)
+    assert packing._most_blocks(padding + mark + padding) >= 1 + 2 * packing._most_blocks(padding)
 
 
 @needs_lz4

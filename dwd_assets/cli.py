@@ -1,0 +1,398 @@
+"""The `dwd` command: look at the archive, fetch, read and verify files, make days and grids anew, play the server.
+
+Each command imports only what it needs; none imports Dagster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dwd_assets.archive import Archive
+    from dwd_assets.formats.gribwork import GribWorker
+    from dwd_assets.office import Office
+    from dwd_assets.progress import Done
+    from dwd_assets.settings import DwdSettings
+
+_BROKEN_PIPE = 128 + 13
+_INTERRUPTED = 128 + 2
+
+_COLLECTIONS = "a model (icon-d2), mosmix-l, mosmix-s or poi"
+_PERIODS = "a run or issue YYYYMMDDHH, of poi a day YYYYMMDD"
+_FASTEST = 1_000_000.0
+
+_log = partial(print, flush=True)
+"""Lines of work under way, seen at once also through a pipe."""
+
+
+class _Usage(Exception):  # noqa: N818 - reads as the state it reports
+    """What was asked for makes no sense; the message tells why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; gives the exit status: 0 all well, 1 a fault, 2 wrong usage; of `fetch` also 3 and 4."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.command(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # `| head`; what Python flushes at its end must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except _Usage as fault:
+        return _fail(str(fault), 2)
+    except _faults() as fault:
+        return _fail(_in_one_line(fault))
+    return status
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """What a command may end with; `ValueError` is what settings and names raise. Imported when one has come."""
+    from dwd_assets.formats.errors import FormatError  # noqa: PLC0415
+    from dwd_assets.formats.grib_process import DecoderError  # noqa: PLC0415
+    from dwd_assets.opendata.errors import OpendataError  # noqa: PLC0415
+    from store.objects import StoreError  # noqa: PLC0415
+
+    return (StoreError, OpendataError, FormatError, DecoderError, OSError, ValueError)
+
+
+def _in_one_line(fault: Exception) -> str:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    if isinstance(fault, ValidationError):
+        return "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'settings'}: {each['msg']}" for each in fault.errors()
+        )
+    return " ".join(str(fault).split("\n"))
+
+
+def _fail(message: str, status: int = 1) -> int:
+    print(f"dwd: {message}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dwd", description="The archive of DWD's open data.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    stored = argparse.ArgumentParser(add_help=False)
+    stored.add_argument("--store", metavar="STORE", help="a folder or s3://bucket[/prefix], not DWD_STORE's")
+    _add_status(commands.add_parser("status", parents=[stored], help="how complete the archive is"))
+    _add_fetch(commands.add_parser("fetch", parents=[stored], help="fetch now what is due, or one period"))
+    _add_read(commands.add_parser("read", help="tell what is in files of the archive or the server"))
+    _add_verify(commands.add_parser("verify", parents=[stored], help="read kept files again and compare"))
+    _add_rebuild(
+        commands.add_parser("rebuild", parents=[stored], help="make a day of reports from the raw reports")
+    )
+    _add_regrid(
+        commands.add_parser(
+            "regrid", parents=[stored], help="make an ICON-D2 run's files on the 0.02-degree grid"
+        )
+    )
+    _add_simulate(commands.add_parser("simulate", help="play DWD's server"))
+    return parser
+
+
+# The commands, in the order of the help
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("collection", nargs="?", metavar="COLLECTION", help=_COLLECTIONS)
+    parser.add_argument("period", nargs="?", metavar="PERIOD", help=f"all about {_PERIODS}")
+    parser.add_argument(
+        "--limit", type=_positive, default=8, metavar="N", help="newest periods of a collection (default 8)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(command=_status)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from dwd_assets.archive import Archive  # noqa: PLC0415
+    from store.location import open_store  # noqa: PLC0415
+
+    settings = _settings(options)
+    archive = Archive(open_store(settings.archive, settings.store_endpoint), settings.free_floor_bytes)
+    if options.period:
+        _tell_period(archive, options)
+    else:
+        _tell_newest(archive, options)
+    return 0
+
+
+def _tell_newest(archive: Archive, options: argparse.Namespace) -> None:
+    from dwd_assets import status  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    found = status.newest(archive.store, options.collection, options.limit)
+    if options.json:
+        print(status.newest_data(found, archive, now).decode())
+        return
+    if not found:
+        print(f"nothing of {options.collection or 'DWD'} is archived here yet")
+    for line in (*status.table(found, now), status.free_space(archive)):
+        print(line)
+
+
+def _tell_period(archive: Archive, options: argparse.Namespace) -> None:
+    from dwd_assets import status  # noqa: PLC0415
+    from store import ledger  # noqa: PLC0415
+
+    known = ledger.read(archive.store, options.collection, options.period)
+    if not known.revision:
+        raise ValueError(f"there is no ledger of {options.collection} {options.period}")
+    if options.json:
+        print(status.period_data(known, datetime.now(UTC)).decode())
+        return
+    for line in status.period_lines(known, datetime.now(UTC)):
+        print(line)
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "One pass over a run, issue or day, or over all that are due, the one that the server deletes first before "
+        "the others. Exit status: 0 complete, 3 something is missing that may still come, 4 something is lost, "
+        "1 a fault. It tells of the whole period, also where only some fields were asked for."
+    )
+    parser.add_argument("collection", metavar="COLLECTION", help=_COLLECTIONS)
+    parser.add_argument("--run", "--day", dest="period", metavar="PERIOD", help=_PERIODS)
+    parser.add_argument("--server", metavar="URL", help="the server, not DWD_SERVER's")
+    parser.add_argument("--param", metavar="NAMES", help="fields in place of DWD_FIELDS: t_2m,tot_prec")
+    parser.add_argument(
+        "--levels", metavar="LEVELS", help="of which levels (default single,time-invariant): pressure:500,850"
+    )
+    parser.add_argument("--hours", metavar="FIRST-LAST", help="of which hours after the run (default all)")
+    parser.add_argument(
+        "--recheck", action="store_true", help="ask for another version of kept fields, which is kept beside"
+    )
+    parser.set_defaults(command=_fetch)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from dwd_assets import passes  # noqa: PLC0415
+
+    settings = _settings(options)
+    try:
+        narrowed = passes.Narrowed(options.param, options.levels, options.hours)
+        collection = passes.chosen(options.collection, settings, narrowed, recheck=options.recheck)
+        period = passes.checked(collection, options.period) if options.period else None
+    except ValueError as fault:
+        raise _Usage(str(fault)) from fault
+    with _office(settings) as office:
+        return passes.fetch(office, collection, period, _log, _complain)
+
+
+def _add_read(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "GRIB2 (plain, .bz2, .lz4), MOSMIX KMZ of one station or of all, reports (<ID>-BEOB.csv) and the historic "
+        "<ID>-MOSMIX.csv; earlier versions (<path>.<12 digits>) too."
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--element", "--column", dest="series", metavar="NAME", help="the values of this element or column"
+    )
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each file")
+    parser.set_defaults(command=_read)
+
+
+def _read(options: argparse.Namespace) -> int:
+    from dwd_assets.formats.gribwork import GribWorker  # noqa: PLC0415
+
+    with closing(GribWorker()) as worker:
+        statuses = [_read_one(path, worker, options) for path in options.files]
+    return max(statuses)
+
+
+def _read_one(path: Path, worker: GribWorker, options: argparse.Namespace) -> int:
+    from dwd_assets import telling  # noqa: PLC0415
+    from dwd_assets.formats import reading  # noqa: PLC0415
+    from dwd_assets.formats.errors import FormatError  # noqa: PLC0415
+
+    name = str(path)
+    try:
+        content = reading.read_file(path, worker)
+        series = reading.series(content, name, options.series) if options.series else None
+    except OSError as fault:
+        return _fail(f"{name}: {fault.strerror or fault}")
+    except FormatError as fault:
+        return _fail(str(fault))
+    if options.json:
+        told = telling.data(name, content) if series is None else telling.series_data(name, series)
+        print(told.decode())
+        return 0
+    for line in telling.lines(name, content) if series is None else telling.series_lines(name, series):
+        print(line)
+    return 0
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Exit status: 0 where every kept file is what its ledger says, 1 where one is not."
+    parser.add_argument("collection", nargs="?", metavar="COLLECTION", help=_COLLECTIONS)
+    parser.add_argument("period", nargs="?", metavar="PERIOD", help=_PERIODS)
+    parser.set_defaults(command=_verify)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from dwd_assets.status import recorded  # noqa: PLC0415
+    from dwd_assets.verifying import verify_period  # noqa: PLC0415
+    from store.location import open_store  # noqa: PLC0415
+
+    settings = _settings(options)
+    store = open_store(settings.archive, settings.store_endpoint)
+    periods = [each for each in recorded(store, options.collection) if options.period in {None, each[1]}]
+    if not periods:
+        raise ValueError(
+            f"nothing is recorded of {options.collection or 'DWD'} {options.period or ''}".rstrip()
+        )
+    files = faults = 0
+    for collection, period in periods:
+        verified = verify_period(store, collection, period)
+        _log(
+            f"{collection} {period}: {verified.files} files, {verified.bytes_read / 1e6:.1f} MB, "
+            f"{len(verified.faults)} not as the ledger says"
+        )
+        for fault in verified.faults:
+            _log(f"  {fault.key}: {fault.reason}")
+        files, faults = files + verified.files, faults + len(verified.faults)
+    _log(f"{len(periods)} periods, {files} files, {faults} not as the ledger says")
+    return 1 if faults else 0
+
+
+def _add_rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("collection", choices=["poi"], help="of reports alone the raw files are kept")
+    parser.add_argument("day", type=_day, metavar="DAY", help="YYYYMMDD, UTC")
+    parser.set_defaults(command=_rebuild)
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from dwd_assets.reports import rebuild_day  # noqa: PLC0415
+
+    with _office(_settings(options)) as office:
+        return _tell_made(rebuild_day(office, options.day, _log))
+
+
+def _add_regrid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=_run, metavar="RUN", help="YYYYMMDDHH, UTC")
+    parser.set_defaults(command=_regrid)
+
+
+def _regrid(options: argparse.Namespace) -> int:
+    from dwd_assets.regular_grid import regrid_run  # noqa: PLC0415
+
+    with _office(_settings(options)) as office:
+        return _tell_made(regrid_run(office, options.run, _log))
+
+
+def _tell_made(done: Done) -> int:
+    summary = done.summary
+    _log(
+        f"{summary.collection} {summary.period}: {done.fetched} files written, {done.changed} of them in place of "
+        f"others, {len(done.failed)} failed, {done.seconds:.1f} s"
+    )
+    return 1 if done.failed else 0
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "A small server with a model, forecasts and reports, until Ctrl-C. The archive believes the real clock, so "
+        "that what it fetches from here has to be played at the real speed; a faster day is for looking at."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where it listens (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8650, help="its port, 0 for any (default 8650)")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        help="simulated seconds a second; 1440 is a day in a minute (default 1)",
+    )
+    parser.add_argument(
+        "--start", type=_moment, metavar="TIME", help="UTC time at which it begins (default now)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default 1)")
+    parser.set_defaults(command=_simulate)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from dwd_assets.playing import open_server, play  # noqa: PLC0415
+
+    start = options.start or datetime.now(UTC)
+    with open_server(start, options.speed, options.seed, options.host, options.port) as simulator:
+        try:
+            play(simulator, start, options.speed, _log)
+        except KeyboardInterrupt:
+            return 0
+
+
+# What they share
+
+
+def _settings(options: argparse.Namespace) -> DwdSettings:
+    """The settings, with what the command line says in place of them. Raises `ValueError`."""
+    from dwd_assets.settings import DwdSettings  # noqa: PLC0415
+
+    named = {"archive": options.store, "server": getattr(options, "server", None)}
+    return DwdSettings(**{name: value for name, value in named.items() if value is not None})
+
+
+@contextmanager
+def _office(settings: DwdSettings) -> Iterator[Office]:
+    from dwd_assets.office import open_office  # noqa: PLC0415
+
+    with closing(open_office(settings)) as office:
+        yield office
+
+
+def _complain(message: str) -> None:
+    _fail(message)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed <= _FASTEST:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to {_FASTEST}")
+    return speed
+
+
+def _day(text: str) -> date:
+    try:
+        day = datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        day = None
+    if day is None or f"{day:%Y%m%d}" != text:  # strptime is content with fewer digits
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day like 20260916")
+    return day
+
+
+def _run(text: str) -> datetime:
+    from dwd_assets.formats.checks import parse_run, run_text  # noqa: PLC0415
+
+    run = parse_run(text)
+    if run is None or run_text(run) != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a run like 2026091612")
+    return run
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-09-16T12:00") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""What is archived: one collection a model, a MOSMIX product, and the reports; all by one mechanism.
+
+A collection tells which of its periods are due, and works on one of them. Nothing here knows Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+
+from dwd_assets import forecasts, model_runs, regular_grid, reports
+from dwd_assets.formats.checks import parse_run, run_text
+from dwd_assets.formats.paths import MosmixProduct
+from dwd_assets.issues import issue_hours
+from dwd_assets.office import Log, Office
+from dwd_assets.progress import Done, Due
+from dwd_assets.settings import DwdSettings
+from store import ledger
+
+HOURS = "%Y%m%d%H"
+DAYS = "%Y%m%d"
+"""How periods are spelled: of runs and issues, and of days of reports."""
+
+REPORTS = "poi"
+REGRIDDED = timedelta(days=2)
+"""For so long after its time a run is looked at for fields to be regridded."""
+
+REPORTS_KEPT = timedelta(days=1)
+"""For so long after a day's end the server's reports have rows of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One collection of the archive.
+
+    asset: the name of its Dagster asset, description: what that holds. hours: of the day at which a period begins;
+    none where a period is a day. wait_s: between two looks for something due. due: its periods that something can
+    be fetched for, the soonest deadline first. archive: one pass over a period, which may tell of neighbouring
+    periods too; its own first. made_of: the asset that it is made of, none where it comes from the server.
+    """
+
+    name: str
+    asset: str
+    description: str
+    hours: tuple[int, ...] | None
+    wait_s: float
+    due: Callable[[Office, datetime], Sequence[Due]]
+    archive: Callable[[Office, str, Log], Sequence[Done]]
+    made_of: str | None = None
+
+    @property
+    def spelling(self) -> str:
+        """How its periods are spelled, for `strftime`."""
+        return DAYS if self.hours is None else HOURS
+
+
+def collections(settings: DwdSettings) -> tuple[Collection, ...]:
+    """The collections that the settings ask for."""
+    return (
+        *(model_collection(model, settings) for model in settings.selection.models),
+        *((regular_collection(settings),) if settings.regular_grid else ()),
+        *(mosmix_collection(product, settings) for product in settings.mosmix),
+        *((reports_collection(settings),) if settings.reports else ()),
+    )
+
+
+def field_asset(model: str) -> str:
+    """The name of the asset of a model's fields."""
+    return f"{model.replace('-', '_')}_files"
+
+
+def model_collection(model: str, settings: DwdSettings) -> Collection:
+    """The runs of a model."""
+    return Collection(
+        name=model,
+        asset=field_asset(model),
+        description=f"Fields of {model.upper()} as GRIB2 in LZ4 frames, by run.",
+        hours=tuple(range(0, 24, model_runs.run_hours(model))),
+        wait_s=settings.fields_wait_minutes * 60,
+        due=lambda office, now: model_runs.runs_due(office, model, now),
+        archive=lambda office, period, log: (model_runs.archive_run(office, model, begin(period), log),),
+    )
+
+
+def regular_collection(settings: DwdSettings) -> Collection:
+    """The runs of ICON-D2 on the regular grid, made of what is kept on its triangles; in the same ledgers."""
+    fields = model_collection(regular_grid.MODEL, settings)
+    return replace(
+        fields,
+        asset="icon_d2_regular_files",
+        description="Fields of ICON-D2 on the regular grid of 0.02 degrees: of each point its nearest cell.",
+        due=RegularLooks().due,
+        archive=lambda office, period, log: (regular_grid.regrid_run(office, begin(period), log),),
+        made_of=fields.asset,
+    )
+
+
+@dataclass(slots=True)
+class RegularLooks:
+    """Which runs have fields to be regridded. `idle` are the revisions of ledgers that had none."""
+
+    idle: dict[str, int] = field(default_factory=dict)
+
+    def due(self, office: Office, now: datetime) -> Sequence[Due]:
+        """The runs of the last days, the earliest first. Raises `StoreError`."""
+        model, found = regular_grid.MODEL, []
+        run = model_runs.newest_run(model, now - REGRIDDED)
+        while run <= now:
+            period = run_text(run)
+            summary = ledger.read_summary(office.store, model, period)
+            if summary is not None and self.idle.get(period) != summary.revision:
+                known = ledger.read(office.store, model, period)
+                if regular_grid.hours_due(office, known, run):
+                    found.append(Due(model_runs.deadline(model, run), model, period))
+                else:
+                    self.idle[period] = known.revision
+            run += timedelta(hours=model_runs.run_hours(model))
+        return found
+
+
+def mosmix_collection(product: MosmixProduct, settings: DwdSettings) -> Collection:
+    """The issues of a MOSMIX product."""
+    return Collection(
+        name=f"mosmix-{product.lower()}",
+        asset="mosmix_forecasts" if product == "L" else f"mosmix_{product.lower()}_forecasts",
+        description=f"MOSMIX_{product} point forecasts, a KMZ a station, by issue.",
+        hours=issue_hours(product),
+        wait_s=settings.forecasts_wait_minutes * 60,
+        due=lambda office, now: forecasts.issues_due(office, product, now),
+        archive=lambda office, period, log: (forecasts.archive_issue(office, product, begin(period), log),),
+    )
+
+
+def reports_collection(settings: DwdSettings) -> Collection:
+    """The days of POI reports."""
+    return Collection(
+        name=REPORTS,
+        asset="poi_reports",
+        description="Hourly POI reports (BEOB), a CSV a station with the rows of one UTC day, by day.",
+        hours=None,
+        wait_s=settings.reports_wait_minutes * 60,
+        due=reports.reports_due,
+        archive=_archive_reports,
+    )
+
+
+def begin(period: str) -> datetime:
+    """When a period begins, UTC. Raises `ValueError` for what is none."""
+    run = parse_run(f"{period}00" if len(period) == 8 else period)
+    if run is None:
+        raise ValueError(f"{period!r} is no run or issue (YYYYMMDDHH) and no day (YYYYMMDD)")
+    return run
+
+
+def _archive_reports(office: Office, period: str, log: Log) -> Sequence[Done]:
+    """Days that the server still has rows of are merged from there, earlier ones from the raw reports."""
+    day = begin(period).date()
+    ends = datetime.combine(day, time(), UTC) + timedelta(days=1)
+    if office.clock() >= ends + REPORTS_KEPT:
+        return (reports.rebuild_day(office, day, log),)
+    done = reports.archive_reports(office, log)
+    return sorted(done, key=lambda one: one.summary.period != period)

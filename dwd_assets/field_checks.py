@@ -1,0 +1,80 @@
+"""Whether the bytes that came for a field are that field, and nothing is wrong with them.
+
+Parameters are not checked by their numbers: which number DWD gives each of its names is known for a few only.
+"""
+
+from __future__ import annotations
+
+from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.fields import FieldKey, Grid
+from dwd_assets.formats.grib import GribMessage
+from dwd_assets.formats.grib_grid import LAT_LON_TEMPLATE, UNSTRUCTURED_TEMPLATE
+from dwd_assets.formats.grib_sections import Sections, split
+from dwd_assets.formats.gribwork import GribWorker
+
+ALL_MISSING = "all values are missing"
+"""The note of a field that has no value at all."""
+
+_TEMPLATES: dict[Grid, int] = {"regular": LAT_LON_TEMPLATE, "icosahedral": UNSTRUCTURED_TEMPLATE}
+_SURFACES = {"pressure": (100, 100.0), "height": (103, 1.0), "model": (150, 1.0)}
+"""By level type, the type of surface (code table 4.5) and how many of its units a unit of a key's level is.
+
+Soil is left out: which depth of a layer a name gives differs by parameter.
+"""
+
+_BITMAP_FOLLOWS = 0
+_HOUR_MINUTES = 60
+
+
+def check_field(data: bytes, key: FieldKey, name: str, decoder: GribWorker | None) -> tuple[str, ...]:
+    """Check a GRIB file against the key of its field; gives notes about what is odd, which is no fault.
+
+    With a `decoder` every value is decoded: what else finds damage in a file that has no checksum. Raises
+    `FormatError` that names the file and the fault.
+    """
+    fields = split(data, name)
+    for message, _ in fields:
+        _check_message(message, key, name)
+    if decoder is not None:
+        decoder.check(data, name)
+    return (ALL_MISSING,) if all(_is_empty(sections) for _, sections in fields) else ()
+
+
+def _check_message(message: GribMessage, key: FieldKey, name: str) -> None:
+    product = message.product
+    checks = (
+        ("grid template", message.grid_template, message.grid_template == _TEMPLATES[key.grid]),
+        ("reference time", message.reference_time, _is_of_run(message, key)),
+        ("step in minutes", message.step_minutes, _is_of_step(message.step_minutes, key)),
+        ("level", product.first, _is_of_level(message, key)),
+        ("member", product.member, product.member is None or key.member in {None, product.member}),
+    )
+    for part, found, right in checks:
+        if not right:
+            raise FormatError(f"{name}: {part} is {found}, which is not that of {key}")
+
+
+def _is_of_run(message: GribMessage, key: FieldKey) -> bool:
+    # Some constants tell when they were made instead.
+    return key.level_type == "time-invariant" or message.reference_time == key.run
+
+
+def _is_of_step(step_minutes: int | None, key: FieldKey) -> bool:
+    """A file of the old tree has the steps of an hour; one of the v1 tree has one."""
+    if step_minutes is None or key.level_type == "time-invariant":
+        return True
+    if key.grid == "regular":
+        return key.step_minutes <= step_minutes < key.step_minutes + _HOUR_MINUTES
+    return step_minutes == key.step_minutes
+
+
+def _is_of_level(message: GribMessage, key: FieldKey) -> bool:
+    surface, named = message.product.first, _SURFACES.get(key.level_type)
+    if surface is None or named is None or key.level is None or surface.type != named[0]:
+        return True
+    return surface.value is None or surface.value == key.level * named[1]
+
+
+def _is_empty(sections: Sections) -> bool:
+    """Whether a bitmap says that no point has a value."""
+    return sections.bitmap[5] == _BITMAP_FOLLOWS and not any(sections.bitmap[6:])

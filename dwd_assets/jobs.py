@@ -1,0 +1,78 @@
+"""Jobs: the live run of each collection, and the upkeep that no partition owns."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from dwd_assets.assets import tell_without_run, translated
+from dwd_assets.collections import Collection, field_asset
+from dwd_assets.office import Office
+from dwd_assets.reconciling import reconcile
+from dwd_assets.runs import MODE_TAG
+from orchestration.runs import UPKEEP, prune_routine_runs
+
+KEEP_ROUTINE_RUNS = timedelta(days=1)
+
+UPKEEP_TAGS = {MODE_TAG: UPKEEP}
+
+
+def live_job(asset: str) -> UnresolvedAssetJobDefinition:
+    """The job of one asset; the sensor launches it for the period that is due, a person for any."""
+    return dg.define_asset_job(
+        live_job_name(asset),
+        selection=dg.AssetSelection.assets(asset),
+        description=f"One pass over a period of {asset}: fetches what is there, verifies and keeps it.",
+    )
+
+
+def live_job_name(asset: str) -> str:
+    """The name of an asset's live job."""
+    return f"dwd_live_{asset}"
+
+
+def sensor_name(collection: Collection) -> str:
+    """The name of a collection's sensor."""
+    return f"dwd_due_{collection.asset}"
+
+
+@dg.op
+def compare_with_the_server(context: dg.OpExecutionContext, office: dg.ResourceParam[Office]) -> None:
+    """Fetch fields that nobody expected, and those that were replaced after they were kept."""
+    with translated(context.retry_number):
+        done = reconcile(office, context.log.info)
+    for one in done:
+        asset = dg.AssetKey(field_asset(one.summary.collection))
+        tell_without_run(context.instance, asset, office, one)
+    context.add_output_metadata(
+        {
+            "runs": len(done),
+            "fetched": sum(one.fetched for one in done),
+            "changed": sum(one.changed for one in done),
+            "failed": sum(len(one.failed) for one in done),
+        }
+    )
+
+
+@dg.job(
+    name="dwd_reconcile",
+    description="Compares the ledger with the server's table of contents, and fetches what differs.",
+    tags=UPKEEP_TAGS,
+)
+def reconcile_job() -> None:
+    """One comparison of all models."""
+    compare_with_the_server()
+
+
+@dg.op
+def forget_routine_runs_of_dwd(context: dg.OpExecutionContext) -> None:
+    """Delete finished live and upkeep runs older than a day from Dagster's own storage."""
+    pruned = prune_routine_runs(context.instance, MODE_TAG, datetime.now(UTC) - KEEP_ROUTINE_RUNS)
+    context.log.info(f"{pruned} finished routine runs forgotten")
+    context.add_output_metadata({"runs": pruned})
+
+
+@dg.job(name="dwd_prune_runs", description="Forgets finished routine runs.", tags=UPKEEP_TAGS)
+def prune_runs_job() -> None:
+    """One pass over Dagster's own storage."""
+    forget_routine_runs_of_dwd()

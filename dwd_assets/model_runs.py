@@ -1,0 +1,186 @@
+"""Archiving the fields of model runs: which runs something can be fetched of, and fetching it.
+
+What belongs here: runs and when they are due. What does not: the pass itself (`dwd_assets.run_pass`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from dwd_assets.formats.checks import parse_run, run_text
+from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.paths import archive_path, parse_archive_path
+from dwd_assets.model_catalogue import Lister, read_catalogue
+from dwd_assets.office import Log, Office
+from dwd_assets.opendata.errors import OpendataError
+from dwd_assets.opendata.settling import is_settled
+from dwd_assets.progress import Done, Due
+from dwd_assets.run_fields import Expectations, Trees, address, is_computed
+from dwd_assets.run_pass import RunPass
+from dwd_assets.selection import Selection
+from store import ledger
+from store.ledger import Failed, Ledger, Summary
+
+_RUN_HOURS = {
+    "icon": 6,
+    "icon-eps": 6,
+    "icon-eu": 3,
+    "icon-eu-eps": 6,
+    "icon-d2": 3,
+    "icon-d2-eps": 3,
+    "icon-d2-ruc": 1,
+    "icon-d2-ruc-eps": 1,
+}
+_OTHER_RUN_HOURS = 3
+
+_RUNS_KEPT = 8
+_SHORTEST_KEPT = timedelta(hours=24)
+_FIRST_FILE = timedelta(minutes=44)
+"""How long after its start the first file of a run is there, and takes the place of one of the oldest run."""
+
+
+def run_hours(model: str) -> int:
+    """Hours between two runs of a model; for one that is not known here, few enough to miss none."""
+    return _RUN_HOURS.get(model, _OTHER_RUN_HOURS)
+
+
+def deadline(model: str, run: datetime) -> datetime:
+    """When the server deletes the first file of a run.
+
+    The v1 tree has the last eight runs, a day for most models; the old tree overwrites after a day. Of models
+    whose eight runs make less than a day, a day is what was seen.
+    """
+    return run + max(_SHORTEST_KEPT, timedelta(hours=_RUNS_KEPT * run_hours(model))) + _FIRST_FILE
+
+
+def runs_due(office: Office, model: str, now: datetime) -> tuple[Due, ...]:
+    """The runs that are not complete and of which something can probably be fetched now, the soonest deleted first.
+
+    That is where the next field that is expected is there and settled (one request, without a body), or where
+    it is time to try again for what is missing. A complete run costs no request. Raises `StoreError`.
+    """
+    runs = (run for run in _runs(model, now) if _is_due(office, model, run, now))
+    return tuple(sorted(Due(deadline(model, run), model, run_text(run)) for run in runs))
+
+
+def archive_run(
+    office: Office,
+    model: str,
+    run: datetime,
+    log: Log,
+    wanted: Selection | None = None,
+    *,
+    recheck: bool = False,
+    also: Iterable[str] = (),
+) -> Done:
+    """Fetch, verify and keep what there is of a run and is not kept yet; tell the ledger how the run stands.
+
+    `wanted` is what is fetched instead of what the settings select, which the ledger goes on to expect. `recheck`:
+    the server is asked for another version of everything that is kept; what it replaces is kept beside it. `also`:
+    archive paths of fields that are asked for whether they are expected or not, and kept or not.
+    A run that the server has deleted costs no request. Raises `StoreError`, `BelowFloor` among them, after
+    telling what could be told; what is wrong with a file, or with the server, is told by the ledger.
+    """
+    period = run_text(run)
+    if parse_run(period) != run:
+        raise ValueError(f"{run!r} is no whole hour, UTC")
+    before = ledger.read(office.store, model, period)
+    end = deadline(model, run)
+    if office.clock() >= end:
+        return Done(ledger.summary(before))
+    return RunPass(office, before, run, end, log, wanted).go(recheck=recheck, also=also)
+
+
+def newest_run(model: str, now: datetime) -> datetime:
+    """The run of a model that began last."""
+    return now.replace(hour=now.hour - now.hour % run_hours(model), minute=0, second=0, microsecond=0)
+
+
+def _runs(model: str, now: datetime) -> Iterator[datetime]:
+    """The runs that the server may have, the newest first."""
+    run = newest_run(model, now)
+    while now < deadline(model, run):
+        yield run
+        run -= timedelta(hours=run_hours(model))
+
+
+def _is_due(office: Office, model: str, run: datetime, now: datetime) -> bool:
+    summary = ledger.read_summary(office.store, model, run_text(run))
+    if summary is None or summary.looked_at is None:
+        first = _first_fields(office, model, run)
+        return _is_there(office, first, {}, now) if first else True
+    if summary.state(now) == "complete":
+        return False
+    if _is_time_to_retry(office, summary, now):
+        return True
+    known = ledger.read(office.store, model, run_text(run))
+    return _is_there(office, _next_fields(known), known.failed, now)
+
+
+def _is_time_to_retry(office: Office, summary: Summary, now: datetime) -> bool:
+    """Whether a run that has begun, or whose fields have to be listed, was looked at long enough ago."""
+    has_begun = bool(summary.kept or summary.failed) or summary.expects_more
+    retry = timedelta(minutes=office.settings.fields_retry_minutes)
+    return has_begun and summary.looked_at is not None and now - summary.looked_at >= retry
+
+
+def _first_fields(office: Office, model: str, run: datetime) -> list[FieldKey]:
+    """What comes first of a run that was not looked at yet, as far as that is known."""
+    if is_computed(model):
+        trees = Trees(office.settings.v1_tree, office.settings.old_tree)
+        expectations = Expectations(Lister(office.client), _unheard, trees)
+        catalogue = read_catalogue(office.store, model)
+        fields = expectations.of(catalogue, run, office.settings.selection.of_model(model))
+        return _earliest([field.key for field in fields])
+    before = run - timedelta(days=1)
+    kept = ledger.read(office.store, model, run_text(before)).kept
+    return _earliest([replace(key, run=run) for key in _keys(kept)])
+
+
+def _next_fields(known: Ledger) -> list[FieldKey]:
+    """Of what is missing: the step after the latest that is kept, or the first; what failed last of all."""
+    latest = max((key.step_minutes for key in _keys(known.kept)), default=-1)
+    missing = [path for path in known.missing if path not in known.failed]
+    # A file that did not come at all waits for its next turn; of one that was bad, there may be another version.
+    bad = [path for path in known.missing if path in known.failed and known.failed[path].etag is not None]
+    keys = list(_keys(missing)) or list(_keys(bad))
+    return _earliest([key for key in keys if key.step_minutes > latest]) or _earliest(keys)
+
+
+def _earliest(keys: list[FieldKey]) -> list[FieldKey]:
+    """The fields of the first step, those of the v1 tree if there are any."""
+    first = min((key.step_minutes for key in keys), default=0)
+    fields = [key for key in keys if key.step_minutes == first]
+    return [key for key in fields if key.grid == "icosahedral"] or fields
+
+
+def _is_there(office: Office, fields: list[FieldKey], failed: Mapping[str, Failed], now: datetime) -> bool:
+    """Whether one of these fields, drawn anew each time, is on the server, settled, and no version known as bad.
+
+    Drawn, because one that never comes must not be the one that is waited for.
+    """
+    if not fields:
+        return False
+    drawn = random.Random(now.isoformat()).choice(fields)
+    try:
+        seen = office.client.look(address(drawn))
+    except OpendataError:
+        return False
+    if seen is None or (seen.version.modified is not None and not is_settled(seen.version.modified, now)):
+        return False
+    bad = failed.get(archive_path(drawn))
+    return bad is None or bad.etag != seen.version.etag
+
+
+def _keys(paths: Iterable[str]) -> Iterator[FieldKey]:
+    for path in paths:
+        key = parse_archive_path(path)
+        if isinstance(key, FieldKey):
+            yield key
+
+
+def _unheard(line: str) -> None:
+    """Where nothing is listed, nothing is told."""

@@ -1,0 +1,508 @@
+"""Day files of POI reports in the archive: reports merged into them, and days made anew from the raw reports.
+
+Merging a batch writes in this order, and each step may be the last one before a kill:
+
+1. an open intake, which names the reports and the values that they correct;
+2. the raw reports, by digest;
+3. the day files, each in place of exactly the version that was read;
+4. the days' ledgers: digests, times of the latest reports (`as_of`), corrections, failures;
+5. the intake is closed.
+
+What an open intake names is merged again by the next pass (`recover`), before anything is fetched: merging a report
+twice changes nothing, and its corrections, which a file that already has the new values does not show any more, are in
+the intake. The ledger is told after the file, so `as_of` is never ahead of what the file holds.
+
+What belongs here: bytes of days and what the ledger says of them. What does not: what to fetch (`dwd_assets.reports`),
+and how cells are merged (`dwd_assets.formats.beob_merge`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from dwd_assets.archive import LONGEST_FILE, Archive, digest
+from dwd_assets.formats import beob_merge
+from dwd_assets.formats.beob import DamagedReport, Header, Report, parse
+from dwd_assets.formats.beob_merge import DayFile, HeaderChanged, merge
+from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.packing import pack_lz4, unpack_lz4
+from dwd_assets.formats.paths import ReportsKey, archive_path
+from dwd_assets.office import Log, Office
+from dwd_assets.progress import noted
+from store import keys, ledger, report_versions
+from store.ledger import Corrected, Failed, Kept, Ledger, Source
+from store.objects import ObjectChanged, ObjectExists, ObjectMissing, Store, StoreError
+from store.report_versions import Arrival, Intake
+
+COLLECTION = "poi"
+
+HOLE = "no report covers"
+"""How a warning of a day begins that tells of rows which were gone from the server before they were fetched."""
+
+COMES_UNTIL = timedelta(hours=2)
+"""For so long after a day's end the first reports with all of its rows may take to come."""
+
+_A_DAY = timedelta(days=1)
+_AHEAD = timedelta(hours=2)
+"""A row that is dated further into the future than this is a mistake."""
+
+_ATTEMPTS = 20
+_CSV = "text/csv"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A report that came: where from, its bytes, its usable rows, and what is wrong with the others, if anything."""
+
+    arrival: Arrival
+    data: bytes = field(repr=False)
+    report: Report = field(repr=False)
+    fault: str | None = None
+
+    @property
+    def station(self) -> str:
+        """The station as the file's name has it."""
+        return self.arrival.station
+
+    @property
+    def at(self) -> datetime:
+        """The report's time."""
+        return report_time(self.arrival.source)
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of its newest row."""
+        return max(self.report.rows, default=None)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pass did to one day: files written and those among them with corrected values, failures by path."""
+
+    ledger: Ledger
+    written: int = 0
+    corrected: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One station's day that reports are to be merged into."""
+
+    day: date
+    station: str
+
+    @property
+    def path(self) -> str:
+        return archive_path(ReportsKey(self.day, self.station))
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What is at a day file's path: bytes and version, none where nothing is; `day_file` as far as it can be read.
+
+    is_whole: whether it is what the ledger takes it for.
+    """
+
+    data: bytes | None
+    etag: str | None
+    day_file: DayFile | None
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """Reports on top of a day, one after the other.
+
+    source: of the latest report in it. failed: the last one that could not be merged. has_taken: whether
+    any was merged. is_exact: whether none came out of order, so that nothing but this can come of them.
+    """
+
+    day_file: DayFile | None
+    source: Source | None = None
+    corrections: tuple[Corrected, ...] = ()
+    failed: Failed | None = None
+    has_taken: bool = False
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """What a day file is to be: `data` in place of `before` (version `etag`), none where there is no file to be."""
+
+    job: _Job
+    before: bytes | None
+    etag: str | None
+    data: bytes | None
+    as_of: datetime | None
+    folded: _Folded
+
+    @property
+    def is_changed(self) -> bool:
+        return self.data != self.before
+
+
+def came(station: str, source: Source, data: bytes) -> Came:
+    """Read a report. Raises `FormatError` where nothing of it can be used."""
+    fault = None
+    try:
+        report = parse(data, f"{station}-BEOB.csv")
+    except DamagedReport as damaged:
+        report, fault = damaged.usable, str(damaged)
+    latest = source.fetched_at + _AHEAD
+    rows = {time: row for time, row in report.rows.items() if time <= latest}
+    if len(rows) < len(report.rows):
+        fault = fault or f"{report.name}: a row of {max(report.rows):%Y-%m-%d %H:%M}, which is in the future"
+        report = replace(report, rows=rows)
+    return Came(Arrival(station, source), data, report, fault)
+
+
+def ends(day: date) -> datetime:
+    """When a UTC day ends."""
+    return datetime.combine(day, time(), UTC) + _A_DAY
+
+
+def looked_at(day: date, now: datetime) -> Callable[[Ledger], Ledger]:
+    """What a look at a day changes in its ledger, whatever else is told.
+
+    The server has rows of a day until a day after its end. A day with a hole is never complete: more is expected.
+    """
+
+    def change(before: Ledger) -> Ledger:
+        is_over = now >= ends(day) + COMES_UNTIL
+        has_hole = any(line.startswith(HOLE) for line in before.warnings)
+        return msgspec.structs.replace(
+            before,
+            looked_at=now,
+            deadline=ends(day) + _A_DAY,
+            expects_more=has_hole or not is_over,
+        )
+
+    return change
+
+
+def take_in(office: Office, arrived: Sequence[Came], tallies: dict[date, Tally], log: Log) -> None:
+    """Keep a batch of reports raw and merge them into their days, as the module tells. Raises `StoreError`.
+
+    Adds to `tallies` what was done to each day.
+    """
+    _run(office, arrived, tallies, log)
+
+
+def recover(office: Office, tallies: dict[date, Tally], log: Log) -> None:
+    """Merge what processes that were killed had begun to merge. Raises `StoreError`."""
+    for name, intake in list(report_versions.open_intakes(office.store)):
+        log(f"reports: merging again the {len(intake.arrivals)} of {name}, which was not finished")
+        kept = [one for arrival in intake.arrivals if (one := _raw(office, arrival, log)) is not None]
+        stations = {one.station for one in kept}
+        known = [one for one in intake.corrections if one.station in stations]
+        _run(office, kept, tallies, log, (name, known))
+
+
+def rebuild(
+    office: Office, day: date, stations: Collection[str] | None, tallies: dict[date, Tally], log: Log
+) -> None:
+    """Merge a day anew from the raw reports that are kept, of some stations or of all. Raises `StoreError`.
+
+    The corrections that those reports made are told anew; a cell that no raw report has stays as the file has it.
+    """
+    arrivals = _arrivals(office.store, day, stations)
+    told = ledger.read(office.store, COLLECTION, keys.day_name(day))
+
+    def remade(station: str) -> _Merged:
+        job = _Job(day, station)
+        return _written(office, lambda: _remade(office, job, arrivals[station], told.kept.get(job.path), log))
+
+    made = _each(office, remade, sorted(arrivals))
+    ats = {(station, report_time(one.source)) for station, some in arrivals.items() for one in some}
+
+    def without_those(before: Ledger) -> Ledger:
+        others = tuple(one for one in before.corrections if (one.station, one.at) not in ats)
+        return msgspec.structs.replace(before, corrections=others)
+
+    _tell(office, day, made, (), tallies, without_those)
+    log(f"reports of {day}: {len(made)} stations merged anew")
+
+
+def report_time(source: Source) -> datetime:
+    """The time that tells which of two reports is the later: Last-Modified, unless none was told or it is to come."""
+    return source.fetched_at if source.modified is None else min(source.modified, source.fetched_at)
+
+
+def _run(
+    office: Office,
+    arrived: Sequence[Came],
+    tallies: dict[date, Tally],
+    log: Log,
+    began: tuple[str, Sequence[Corrected]] | None = None,
+) -> None:
+    """Merge reports; `began` are the open intake that names them and the corrections in it, if there is one."""
+    known = () if began is None else began[1]
+    jobs = _jobs(arrived)
+    told = {
+        day: ledger.read(office.store, COLLECTION, keys.day_name(day))
+        for day in sorted({job.day for job in jobs})
+    }
+
+    def merged(job: _Job) -> _Merged:
+        return _merged(office, job, jobs[job], told[job.day].kept.get(job.path), log)
+
+    ready = _each(office, merged, jobs)
+    found = (one for each in ready for one in each.folded.corrections)
+    intake = Intake(tuple(one.arrival for one in arrived), _sorted((*known, *found)))
+    name = _opened(office, intake) if began is None else began[0]
+    _each(office, lambda one: _keep_raw(office.store, one), arrived)
+    written = _each(office, lambda one: _written(office, lambda: merged(one.job), one), ready)
+    for day in told:
+        of_day = [one for one in written if one.job.day == day]
+        _tell(office, day, of_day, [one for one in known if one.time.date() == day], tallies)
+        inexact = {one.job.station for one in of_day if not one.folded.is_exact}
+        if inexact:
+            rebuild(office, day, inexact, tallies, log)
+    report_versions.close_intake(office.store, name, intake)
+
+
+def _opened(office: Office, intake: Intake) -> str:
+    name = f"{office.clock():%Y%m%dT%H%M%S}-{digest(msgspec.json.encode(intake))[:16]}"
+    report_versions.open_intake(office.store, name, intake)
+    return name
+
+
+def _jobs(arrived: Iterable[Came]) -> dict[_Job, list[Came]]:
+    """The reports of each station's day, in the order in which they are to be merged."""
+    jobs = defaultdict[_Job, list[Came]](list)
+    for one in sorted(arrived, key=_age):
+        for day in one.report.days:
+            jobs[_Job(day, one.station)].append(one)
+    return jobs
+
+
+def _age(one: Came) -> tuple[datetime, datetime, str]:
+    return one.at, one.arrival.source.fetched_at, one.arrival.source.sha256
+
+
+def _merged(office: Office, job: _Job, reports: Sequence[Came], kept: Kept | None, log: Log) -> _Merged:
+    """A day with more reports in it."""
+    there = _there(office.archive, job, kept, log)
+    folded = _fold(job.day, there.day_file, reports, office.clock())
+    if not there.is_whole:
+        folded = replace(folded, is_exact=False)
+    return _to_be(job, there, folded.day_file, folded)
+
+
+def _remade(office: Office, job: _Job, arrivals: Sequence[Arrival], kept: Kept | None, log: Log) -> _Merged:
+    """A day from all of its raw reports, above what the file has."""
+    there = _there(office.archive, job, kept, log)
+    reports = [one for arrival in arrivals if (one := _raw(office, arrival, log)) is not None]
+    reports = sorted((one for one in reports if job.day in one.report.days), key=_age)
+    fitting = [one for one in reports if _fits(there.day_file, one.report.header)]
+    folded = _fold(job.day, None, fitting, office.clock())
+    if len(fitting) < len(reports):
+        folded = replace(folded, failed=_misfit(job, reports[-1], office.clock()))
+    return _to_be(job, there, _above(there.day_file, folded.day_file), folded)
+
+
+def _to_be(job: _Job, there: _There, day_file: DayFile | None, folded: _Folded) -> _Merged:
+    if day_file is None or not folded.has_taken:
+        as_of = None if there.day_file is None else there.day_file.as_of
+        return _Merged(job, there.data, there.etag, there.data, as_of, folded)
+    data = beob_merge.write(day_file)
+    return _Merged(job, there.data, there.etag, data, day_file.as_of, folded)
+
+
+def _above(below: DayFile | None, above: DayFile | None) -> DayFile | None:
+    """One day over another of the same header; the later `as_of` counts."""
+    if below is None or above is None or above.as_of is None:
+        return above or below
+    report = Report(f"{above.station}-BEOB.csv", above.station, above.header, above.rows)
+    after = merge(above.day, replace(below, as_of=None), report, above.as_of).day_file
+    return replace(after, as_of=max(above.as_of, below.as_of or above.as_of))
+
+
+def _fold(day: date, day_file: DayFile | None, reports: Iterable[Came], now: datetime) -> _Folded:
+    """Reports merged into a day one after the other; one that does not fit stays out, and is told."""
+    folded = _Folded(day_file)
+    for one in reports:
+        try:
+            folded = _with(folded, day, one)
+        except HeaderChanged as fault:
+            folded = replace(folded, failed=Failed(str(fault), now, etag=one.arrival.source.etag))
+    return folded
+
+
+def _with(folded: _Folded, day: date, one: Came) -> _Folded:
+    """A day with one more report in it. Raises `HeaderChanged`."""
+    before = folded.day_file
+    merged = merge(day, before, one.report, one.at)
+    is_late = before is not None and before.as_of is not None and one.at < before.as_of
+    corrected = (
+        Corrected(one.station, each.time, each.column, each.before, each.after, one.at)
+        for each in merged.corrections
+    )
+    return _Folded(
+        day_file=merged.day_file,
+        source=folded.source if is_late else one.arrival.source,
+        corrections=(*folded.corrections, *corrected),
+        failed=folded.failed,
+        has_taken=True,
+        is_exact=folded.is_exact and not is_late,
+    )
+
+
+def _fits(day_file: DayFile | None, header: Header) -> bool:
+    """Whether a header has the columns and units of a day's file."""
+    if day_file is None or not day_file.rows:
+        return True
+    return (day_file.header.columns, day_file.header.units) == (header.columns, header.units)
+
+
+def _misfit(job: _Job, one: Came, now: datetime) -> Failed:
+    return Failed(
+        f"{one.report.name}: reports with other columns or units than {job.path} has are not in it",
+        now,
+        etag=one.arrival.source.etag,
+    )
+
+
+def _there(archive: Archive, job: _Job, kept: Kept | None, log: Log) -> _There:
+    """What is at a day file's path; bytes that are no day file are also put into quarantine."""
+    try:
+        stored = archive.store.get(job.path)
+    except ObjectMissing:
+        return _There(None, None, None, is_whole=kept is None)
+    as_of = None if kept is None else kept.as_of
+    day_file = None
+    try:
+        day_file = beob_merge.read(stored.data, job.path, job.day, as_of)
+        return _There(stored.data, stored.info.etag, day_file, is_whole=True)
+    except DamagedReport as fault:
+        usable = fault.usable
+        rows = {time: row for time, row in usable.rows.items() if time.date() == job.day}
+        day_file, told = DayFile(job.day, job.station, usable.header, rows, as_of), str(fault)
+    except FormatError as fault:
+        told = str(fault)
+    log(f"{told}; kept as {archive.quarantine(job.path, stored.data)}")
+    return _There(stored.data, stored.info.etag, day_file, is_whole=False)
+
+
+def _written(office: Office, again: Callable[[], _Merged], first: _Merged | None = None) -> _Merged:
+    """Put a day file in place of the version that it was made from, made again where another writer was faster."""
+    merged = again() if first is None else first
+    for _ in range(_ATTEMPTS):
+        if not merged.is_changed or merged.data is None:
+            return merged
+        try:
+            if merged.etag is None:
+                office.store.create(merged.job.path, merged.data, _CSV)
+            else:
+                office.store.replace(merged.job.path, merged.data, merged.etag, _CSV)
+        except (ObjectExists, ObjectChanged):
+            merged = again()
+        else:
+            return merged
+    raise StoreError(f"{merged.job.path}: not changed: other writers were faster {_ATTEMPTS} times in a row")
+
+
+def _tell(
+    office: Office,
+    day: date,
+    merged: Sequence[_Merged],
+    known: Sequence[Corrected],
+    tallies: dict[date, Tally],
+    prepare: Callable[[Ledger], Ledger] = lambda before: before,
+) -> None:
+    """Tell a day's ledger of its files, and a tally of what was done."""
+    now = office.clock()
+    found = [one for each in merged for one in each.folded.corrections]
+    failed = {one.job.path: one.folded.failed for one in merged if one.folded.failed is not None}
+
+    def change(before: Ledger) -> Ledger:
+        taken = ((one, one.data) for one in merged if one.folded.has_taken)
+        kept = {
+            one.job.path: _kept(one, data, before.kept.get(one.job.path), now)
+            for one, data in taken
+            if data is not None
+        }
+        after = noted(prepare(before), kept, failed)
+        after = msgspec.structs.replace(after, corrections=_sorted((*after.corrections, *known, *found)))
+        return looked_at(day, now)(after)
+
+    told = ledger.update(office.store, COLLECTION, keys.day_name(day), change)
+    tally = tallies.setdefault(day, Tally(told))
+    tally.ledger = told
+    tally.written += sum(one.is_changed for one in merged)
+    tally.corrected += sum(one.is_changed and bool(one.folded.corrections) for one in merged)
+    tally.failed |= {path: one.reason for path, one in failed.items()}
+
+
+def _kept(merged: _Merged, data: bytes, before: Kept | None, now: datetime) -> Kept:
+    """What the ledger says of a day file."""
+    sha256 = digest(data)
+    is_same = before is not None and before.sha256 == sha256
+    source = merged.folded.source
+    return Kept(
+        sha256=sha256,
+        size=len(data),
+        stored_bytes=len(data),
+        kept_at=before.kept_at if before is not None and is_same else now,
+        source=before.source if source is None and before is not None else source,
+        as_of=merged.as_of,
+    )
+
+
+def _sorted(corrections: Iterable[Corrected]) -> tuple[Corrected, ...]:
+    """Corrections by when they were made, each once."""
+    return tuple(sorted(set(corrections), key=lambda one: (one.at, one.station, one.time, one.column)))
+
+
+def _arrivals(store: Store, day: date, stations: Collection[str] | None) -> Mapping[str, Sequence[Arrival]]:
+    """By station, the reports that were fetched while the server had rows of a day; each once."""
+    found = defaultdict[str, dict[Arrival, None]](dict)
+    last = ends(day) + _A_DAY + COMES_UNTIL
+    for fetched in (day, day + _A_DAY, day + 2 * _A_DAY):
+        for one in report_versions.arrivals_of(store, fetched):
+            if (stations is None or one.station in stations) and report_time(one.source) < last:
+                found[one.station][one] = None
+    return {station: tuple(some) for station, some in found.items()}
+
+
+def _raw(office: Office, arrival: Arrival, log: Log) -> Came | None:
+    """A raw report that is kept, none where it is not; a damaged one goes to quarantine."""
+    try:
+        stored = office.store.get(arrival.raw_key).data
+    except ObjectMissing:
+        return None
+    try:
+        return came(arrival.station, arrival.source, _verified(arrival, stored))
+    except FormatError as fault:
+        log(f"{fault}; kept as {office.archive.quarantine(arrival.raw_key, stored)}")
+        return None
+
+
+def _verified(arrival: Arrival, stored: bytes) -> bytes:
+    data = unpack_lz4(stored, arrival.raw_key, LONGEST_FILE)
+    if digest(data) != arrival.source.sha256:
+        raise FormatError(f"{arrival.raw_key}: not the bytes that its name says")
+    return data
+
+
+def _keep_raw(store: Store, one: Came) -> None:
+    with suppress(ObjectExists):
+        store.create(one.arrival.raw_key, pack_lz4(one.data))
+
+
+def _each(office: Office, action: Callable[[T], R], items: Collection[T]) -> list[R]:
+    """An action on each item, several at once: on S3, and where every write is synced, the store is what takes time."""
+    with ThreadPoolExecutor(office.settings.connections, thread_name_prefix="reports") as pool:
+        return list(pool.map(action, items))

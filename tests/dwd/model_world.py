@@ -1,0 +1,148 @@
+"""A simulated server and an office that archives from it, for tests of model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from dwd_assets.archive import Archive, digest, plain_of
+from dwd_assets.formats.checks import run_text
+from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.packing import unpack_bzip2
+from dwd_assets.formats.paths import parse_archive_path
+from dwd_assets.model_runs import archive_run, runs_due
+from dwd_assets.office import Office
+from dwd_assets.opendata.addresses import old_path, v1_path
+from dwd_assets.opendata.client import Client, Manners
+from dwd_assets.progress import Done
+from dwd_assets.settings import DwdSettings
+from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
+from dwd_assets.simulator.server import Plan, Simulator
+from store import ledger
+from store.ledger import Ledger
+from store.objects import Store
+from store.retry import Retry
+
+CATALOGUE = Catalogue(
+    parameters=(
+        Parameter("t_2m"),
+        Parameter("vmax_10m"),
+        Parameter("td_2m"),
+        Parameter("tot_prec", steps=every(15, 4)),
+        Parameter("u", "pressure", 850),
+        Parameter("u", "pressure", 500),
+        constant("hsurf"),
+        constant("clat"),
+        constant("clon"),
+    ),
+    columns=13,
+    rows=9,
+)
+"""Four hours of a few parameters on a small grid."""
+
+FIELDS = ("icon-d2/single,time-invariant/*/0-4",)
+V1_FILES = 3 * 5 + 17 + 3
+OLD_FILES = 4 * 5 + 1
+
+
+@dataclass
+class World:
+    """A server, an office, and what the office said."""
+
+    simulator: Simulator
+    office: Office
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        return self.simulator.clock.now()
+
+    @property
+    def store(self) -> Store:
+        return self.office.store
+
+    def archive(self, run: datetime, model: str = "icon-d2", **named) -> Done:
+        return archive_run(self.office, model, run, self.lines.append, **named)
+
+    def due(self, model: str = "icon-d2") -> list[str]:
+        return [due.period for due in runs_due(self.office, model, self.now)]
+
+    def work_off(self, model: str = "icon-d2") -> list[str]:
+        """Archive all that is due, as the sensor does, until nothing is; the periods in that order."""
+        done = []
+        while due := runs_due(self.office, model, self.now):
+            period = due[0].period
+            done.append(period)
+            run = datetime.strptime(f"{period}+0000", "%Y%m%d%H%z")
+            self.archive(run, model)
+            assert len(done) < 100
+        return done
+
+    def ledger(self, run: datetime, model: str = "icon-d2") -> Ledger:
+        return ledger.read(self.store, model, run_text(run))
+
+    def state(self, run: datetime, model: str = "icon-d2") -> str:
+        return self.ledger(run, model).state(self.now)
+
+    def asked(self, method: str = "GET", status: int | None = None) -> list[str]:
+        """Paths of requests so far."""
+        return [
+            each.path
+            for each in self.simulator.requests
+            if each.method == method and status in {None, each.status}
+        ]
+
+    def audit(self, run: datetime, model: str = "icon-d2") -> None:
+        """Everything that the ledger says is kept is in the store, whole, and what the server wrote."""
+        told = self.ledger(run, model)
+        for path, kept in told.kept.items():
+            stored = self.store.get(kept.held_at or path).data
+            plain = plain_of(path, stored)
+            assert digest(plain) == kept.sha256
+            assert len(plain) == kept.size
+            assert plain == self.true_content(path, kept.source.modified), path
+        assert not set(told.kept) & set(told.missing)
+
+    def true_content(self, path: str, at: datetime) -> bytes:
+        """What the server's file was at a time, unpacked by the standard library."""
+        key = parse_archive_path(path)
+        assert isinstance(key, FieldKey)
+        packed = key.grid == "regular"
+        address = old_path(key) if packed else v1_path(key).replace("%3A", ":")
+        file = self.simulator.world.find(address, at)
+        assert file is not None, address
+        content = self.simulator.world.content(file)
+        return unpack_bzip2(content, path, 1 << 30) if packed else content
+
+    def stored_files(self) -> set[str]:
+        return {info.key for info in self.store.list("weather/")}
+
+
+@contextmanager
+def opened(
+    store: Store,
+    start: datetime,
+    catalogue: Catalogue = CATALOGUE,
+    fields: tuple[str, ...] = FIELDS,
+    plan: Plan | None = None,
+    floor_bytes: int = 0,
+    **settings,
+) -> Iterator[World]:
+    """A world whose clock stands at `start` until it is turned."""
+    plan = plan or Plan(catalogue=catalogue, lag=timedelta(minutes=2))
+    with Simulator(start, seed=3, plan=plan) as simulator:
+        office = Office(
+            DwdSettings(fields=fields, **settings),
+            Archive(store, floor_bytes),
+            Client(
+                simulator.url,
+                Manners(requests_per_s=10_000.0, read_s=5.0, retry=Retry(attempts=2, first_wait_s=0.001)),
+            ),
+            clock=simulator.clock.now,
+        )
+        try:
+            yield World(simulator, office)
+        finally:
+            office.close()

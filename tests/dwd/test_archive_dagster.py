@@ -1,0 +1,269 @@
+"""The archive in Dagster: a real instance, a simulated server, assets, sensors and checks as they are launched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dwd_assets import sensors
+from dwd_assets.collections import begin, collections
+from dwd_assets.definitions import build_definitions
+from dwd_assets.jobs import live_job_name
+from dwd_assets.partitions import partitions_of, recent_periods
+from dwd_assets.runs import MODE_TAG
+from dwd_assets.settings import DwdSettings
+from dwd_assets.simulator.faults import Fault
+from orchestration.runs import LIVE
+from tests.dwd.model_world import FIELDS, V1_FILES, World, opened
+
+NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
+PERIOD = "2026091612"
+ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+FIRST = date(2026, 9, 1)
+ICON = dg.AssetKey("icon_d2_files")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loopback is reached directly, whatever proxy the environment names."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+class Dagster:
+    """Definitions and an instance over a world."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world = world
+        settings = world.office.settings
+        self.collections = {one.name: one for one in collections(settings)}
+        self.definitions = build_definitions({"office": world.office}, settings)
+        folder.mkdir(exist_ok=True)
+        self.instance = dg.DagsterInstance.local_temp(str(folder))
+        self.cursors: dict[str, str | None] = {}
+
+    def run(self, period: str, asset: str = "icon_d2_files", tags=None) -> dg.ExecuteInProcessResult:
+        job = self.definitions.resolve_job_def(live_job_name(asset))
+        return job.execute_in_process(
+            partition_key=period, instance=self.instance, raise_on_error=False, tags=tags
+        )
+
+    def tick(self, name: str = "icon-d2") -> dg.SensorResult:
+        with dg.build_sensor_context(instance=self.instance, cursor=self.cursors.get(name)) as context:
+            result = sensors.tick(context, self.world.office, self.collections[name], FIRST)
+        self.cursors[name] = result.cursor
+        return result
+
+    def asked(self, name: str = "icon-d2") -> list[str]:
+        return [one.partition_key for one in self.tick(name).run_requests]
+
+    def green(self, asset: dg.AssetKey = ICON) -> set[str]:
+        return set(self.instance.get_materialized_partitions(asset))
+
+    def observed(self, asset: dg.AssetKey = ICON) -> dict[str, object]:
+        (record,) = self.instance.fetch_observations(asset, limit=1).records
+        return {name: value.value for name, value in record.asset_observation.metadata.items()}
+
+
+@pytest.fixture
+def dagster(local_store, tmp_path) -> Iterator[Dagster]:
+    with opened(local_store, ALL_THERE, mosmix=("L",), start_day=FIRST) as world:
+        yield Dagster(world, tmp_path / "dagster")
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, str]]:
+    return {one.check_name: (one.passed, one.severity.value) for one in result.get_asset_check_evaluations()}
+
+
+def test_a_whole_run_is_green_with_its_numbers(dagster):
+    result = dagster.run(PERIOD)
+    assert result.success
+    assert dagster.green() == {PERIOD}
+    (event,) = result.get_asset_materialization_events()
+    told = {name: value.value for name, value in event.materialization.metadata.items()}
+    assert (told["state"], told["expected"], told["kept"], told["missing"]) == (
+        "complete",
+        V1_FILES,
+        V1_FILES,
+        0,
+    )
+    assert {name: passed for name, (passed, _) in checks_of(result).items()} == {
+        "everything_expected_is_kept": True,
+        "nothing_is_strange": True,
+    }
+
+
+def test_a_run_that_is_not_whole_yet_is_not_green_but_observed_and_warned_of(dagster):
+    dagster.world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+    result = dagster.run(PERIOD)
+    assert result.success
+    assert dagster.green() == set()
+    told = dagster.observed()
+    assert (told["state"], told["kept"], told["missing"]) == ("partial", V1_FILES - 1, 1)
+    assert "t_2m" in told["missing_files"]
+    assert told["minutes_left"] > 0
+    assert checks_of(result)["everything_expected_is_kept"] == (False, "WARN")
+    dagster.world.simulator.heal()
+    dagster.world.simulator.clock.advance(timedelta(minutes=6))
+    assert dagster.run(PERIOD).success
+    assert dagster.green() == {PERIOD}
+
+
+def test_a_run_whose_files_the_server_deleted_fails_and_says_what_is_lost(dagster):
+    dagster.world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+    dagster.run(PERIOD)
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=25))
+    assert dagster.asked() == [PERIOD]
+    result = dagster.run(PERIOD)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "1 of" in failure.step_failure_data.user_failure_data.description
+    assert checks_of(result)["everything_expected_is_kept"] == (False, "ERROR")
+    assert PERIOD not in dagster.asked(), "a loss is told once"
+
+
+def test_a_file_that_fails_verification_is_a_warning_with_its_reason(dagster):
+    dagster.world.simulator.fail("*T_2M*PT004H*", Fault.PAGE)
+    result = dagster.run(PERIOD)
+    assert checks_of(result)["nothing_is_strange"] == (False, "WARN")
+    assert "t_2m" in dagster.observed()["failures"]
+
+
+def test_after_an_outage_the_oldest_run_goes_first_and_one_at_a_time(dagster):
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=20))
+    order = []
+    while asked := dagster.asked():
+        assert len(asked) == 1
+        order.append(asked[0])
+        assert dagster.run(asked[0], tags={MODE_TAG: LIVE}).success
+        assert len(order) < 20
+    whole = [period for period in order if period in dagster.green()]
+    assert whole == sorted(whole)
+    assert len(whole) >= 7
+    assert PERIOD in dagster.green()
+
+
+def test_a_sensor_waits_for_the_run_under_way(dagster):
+    job = dagster.definitions.resolve_job_def(live_job_name("icon_d2_files"))
+    run = dagster.instance.create_run_for_job(job, tags={MODE_TAG: LIVE})
+    result = dagster.tick()
+    assert not result.run_requests
+    assert "under way" in result.skip_reason.skip_message
+    dagster.instance.report_run_failed(run)
+    assert dagster.asked()
+
+
+def test_below_the_floor_nothing_is_asked_for_and_a_run_says_why(local_store, tmp_path):
+    with opened(local_store, ALL_THERE, floor_bytes=1 << 60, start_day=FIRST) as world:
+        dagster = Dagster(world, tmp_path / "dagster")
+        result = dagster.tick()
+        assert not result.run_requests
+        assert "paused" in result.skip_reason.skip_message
+        assert "STORE_FREE_FLOOR_BYTES" in result.skip_reason.skip_message
+        failed = dagster.run(PERIOD)
+        assert not failed.success
+        assert not [each for each in world.simulator.requests if each.path.endswith(".grib2")]
+
+
+def test_forecasts_and_reports_are_archived_by_the_same_mechanism(dagster):
+    (issue,) = set(dagster.asked("mosmix-l")) or [None]
+    assert dagster.run(issue, "mosmix_forecasts").success
+    assert issue in dagster.green(dg.AssetKey("mosmix_forecasts"))
+    (day,) = dagster.asked("poi")
+    assert day == "20260916"
+    assert dagster.run(day, "poi_reports").success
+    assert dagster.asked("poi") == []
+    assert day not in dagster.green(dg.AssetKey("poi_reports")), "the day is not over"
+
+
+def test_a_day_of_reports_turns_green_when_it_is_over(dagster):
+    dagster.run("20260916", "poi_reports")
+    dagster.world.simulator.clock.turn(datetime(2026, 9, 17, 3, tzinfo=UTC))
+    dagster.run("20260917", "poi_reports")
+    assert "20260916" in dagster.green(dg.AssetKey("poi_reports"))
+
+
+def test_an_old_day_of_reports_is_made_anew_of_the_raw_ones(dagster):
+    dagster.run("20260916", "poi_reports")
+    dagster.world.simulator.clock.turn(datetime(2026, 9, 17, 3, tzinfo=UTC))
+    dagster.run("20260917", "poi_reports")
+    dagster.world.simulator.clock.turn(datetime(2026, 9, 20, 3, tzinfo=UTC))
+    asked = len(dagster.world.simulator.requests)
+    assert dagster.run("20260916", "poi_reports").success
+    assert len(dagster.world.simulator.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("icon-d2", "2026090100", PERIOD),
+        ("mosmix-l", "2026090103", "2026091609"),
+        ("poi", "20260901", "20260916"),
+    ],
+)
+def test_partitions_are_the_periods_of_the_ledger_up_to_the_one_that_has_begun(dagster, name, first, last):
+    partitions = partitions_of(dagster.collections[name], FIRST)
+    now = datetime(2026, 9, 16, 14, tzinfo=UTC)
+    keys = partitions.get_partition_keys(current_time=now)
+    assert (keys[0], keys[-1]) == (first, last)
+    recent = recent_periods(dagster.collections[name], now, timedelta(days=4))
+    assert list(recent) == [key for key in keys if now - timedelta(days=4) <= begin(key)]
+
+
+def test_a_backfill_policy_makes_a_run_a_partition():
+    definitions = build_definitions(settings=DwdSettings(_env_file=None, fields=FIELDS))
+    asset = definitions.get_assets_def(ICON)
+    assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+
+def test_sensors_run_by_themselves_only_where_the_settings_say_live():
+    for live, status in ((False, dg.DefaultSensorStatus.STOPPED), (True, dg.DefaultSensorStatus.RUNNING)):
+        definitions = build_definitions(settings=DwdSettings(_env_file=None, live=live))
+        assert {one.default_status for one in definitions.sensors} == {status}
+        assert len(definitions.sensors) >= 3
+
+
+def test_importing_the_definitions_brings_no_decoder_and_no_plotting():
+    program = "import sys, json, dwd_assets.definitions; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not modules & {"eccodes", "gribapi", "matplotlib", "pyart", "boto3"}
+
+
+def test_fields_are_regridded_as_they_come_and_the_run_turns_green_when_both_are_whole(local_store, tmp_path):
+    cache = tmp_path / "cells"
+    with opened(
+        local_store,
+        ALL_THERE,
+        mosmix=(),
+        reports=False,
+        start_day=FIRST,
+        regular_grid=True,
+        geometry_cache=cache,
+    ) as world:
+        dagster = Dagster(world, tmp_path / "dagster")
+        regular = dg.AssetKey("icon_d2_regular_files")
+        collection = next(one for one in collections(world.office.settings) if one.made_of)
+        dagster.collections["regular"] = collection
+        assert dagster.asked("regular") == []
+        world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+        dagster.run(PERIOD)
+        assert dagster.asked("regular") == [PERIOD]
+        assert dagster.run(PERIOD, "icon_d2_regular_files").success
+        assert dagster.asked("regular") == []
+        assert dagster.green(regular) == set()
+        world.simulator.heal()
+        world.simulator.clock.advance(timedelta(minutes=6))
+        dagster.run(PERIOD)
+        assert dagster.asked("regular") == [PERIOD]
+        assert dagster.run(PERIOD, "icon_d2_regular_files").success
+        assert dagster.green(regular) == {PERIOD}
+        made = [path for path in world.ledger(NOON).kept if "regular-lat-lon" in path]
+        # Five hours of three parameters, four of the quarter-hourly one (the fifth is not whole), and HSURF.
+        assert len(made) == 3 * 5 + 4 + 1

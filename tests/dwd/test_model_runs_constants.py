@@ -1,0 +1,92 @@
+"""Constant fields of runs: stored once for each content."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dwd_assets.formats.paths import parse_archive_path, version_path
+from tests.dwd.model_world import CATALOGUE, V1_FILES, World, opened
+
+NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=3)
+LATER_THERE = LATER + timedelta(hours=2, minutes=5)
+HSURF = "weather/icon-d2/grib/{}/hsurf/icon-d2_icosahedral_single_{}_00000_2d_hsurf.grib2.lz4"
+BEFORE, AFTER = HSURF.format(2026091612, 2026091612), HSURF.format(2026091615, 2026091615)
+ADDRESS = "/weather/nwp/v1/m/icon-d2/p/HSURF/r/2026-09-16T15:00/s/PT000H00M.grib2"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loopback is reached directly, whatever proxy the environment names."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def constants(world: World, run: datetime) -> list[str]:
+    return [
+        path for path in world.ledger(run).kept if parse_archive_path(path).level_type == "time-invariant"
+    ]
+
+
+def test_on_a_folder_equal_constants_are_one_file(local_store):
+    with opened(local_store, LATER_THERE) as world:
+        world.archive(NOON)
+        world.archive(LATER)
+        inodes = [(local_store.root / path).stat().st_ino for path in (BEFORE, AFTER)]
+        assert inodes[0] == inodes[1]
+        assert len(constants(world, LATER)) == 3
+        assert world.ledger(LATER).kept[AFTER].source.url.endswith(ADDRESS.replace(":00/", "%3A00/"))
+        world.audit(LATER)
+
+
+def test_as_pointers_equal_constants_are_named_by_the_ledger_alone(store):
+    with opened(store, LATER_THERE, constants_as_pointers=True) as world:
+        world.archive(NOON)
+        world.archive(LATER)
+        assert world.state(LATER) == "complete"
+        kept = world.ledger(LATER).kept[AFTER]
+        assert (kept.held_at, kept.stored_bytes) == (BEFORE, 0)
+        assert AFTER not in world.stored_files()
+        assert len(world.stored_files()) == 2 * V1_FILES - 3
+        world.audit(LATER)
+
+
+def test_what_is_held_and_damaged_is_not_linked_to(local_store):
+    with opened(local_store, LATER_THERE, constants_as_pointers=True) as world:
+        world.archive(NOON)
+        local_store.put(BEFORE, b"rotten")
+        world.archive(LATER)
+        assert world.ledger(LATER).kept[AFTER].held_at is None
+        world.audit(LATER)
+        last = LATER + timedelta(hours=3)
+        world.simulator.clock.turn(last + timedelta(hours=2, minutes=5))
+        world.archive(last)
+        assert world.ledger(last).kept[HSURF.format(2026091618, 2026091618)].held_at == AFTER
+
+
+def test_constants_that_differ_are_each_stored(local_store):
+    dated = replace(CATALOGUE, dated_constants=True)
+    with opened(local_store, LATER_THERE, catalogue=dated) as world:
+        world.archive(NOON)
+        world.archive(LATER)
+        contents = {world.ledger(run).kept[path].sha256 for run, path in ((NOON, BEFORE), (LATER, AFTER))}
+        assert len(contents) == 2
+        world.audit(LATER)
+
+
+def test_a_pointer_whose_constant_is_overwritten_keeps_what_it_pointed_to(local_store):
+    with opened(local_store, LATER_THERE, constants_as_pointers=True) as world:
+        world.archive(NOON)
+        world.archive(LATER)
+        before = world.ledger(LATER).kept[AFTER]
+        world.simulator.world.overwrite(ADDRESS, world.now)
+        world.simulator.clock.advance(timedelta(minutes=2))
+        world.archive(LATER, recheck=True)
+        after = world.ledger(LATER).kept[AFTER]
+        assert after.held_at is None
+        assert [each.sha256 for each in after.earlier] == [before.sha256]
+        assert local_store.head(version_path(AFTER, before.sha256)).size > 0
+        world.audit(LATER)
+        world.audit(NOON)

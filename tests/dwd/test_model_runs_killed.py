@@ -1,0 +1,82 @@
+"""A kill at any write of a pass: what the ledger says stays true, and the next pass makes the run whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dwd_assets.archive import Archive
+from store.objects import Store
+from tests.dwd.model_world import V1_FILES, World, opened
+from tests.nexrad.faulty_store import Tapped
+
+NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
+ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loopback is reached directly, whatever proxy the environment names."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def dying_at(store: Store, number: int) -> Tapped:
+    """A store whose process dies before its `number`-th write, after which it writes nothing more."""
+    written: list[str] = []
+
+    def before(key: str) -> None:
+        written.append(key)
+        if len(written) >= number:
+            raise Killed(key)
+
+    return Tapped(store, before)
+
+
+def killed_at(world: World, store: Store, number: int) -> bool:
+    """Whether a pass was killed at a write; the office has its own store again then."""
+    object.__setattr__(world.office, "archive", Archive(dying_at(store, number)))
+    try:
+        world.archive(NOON)
+    except Killed:
+        return True
+    finally:
+        object.__setattr__(world.office, "archive", Archive(store))
+    return False
+
+
+def check_true(world: World, store: Store) -> None:
+    """The ledger names nothing that is not there, and nothing else is called complete."""
+    world.audit(NOON)
+    assert world.stored_files() >= set(world.ledger(NOON).kept)
+    if world.state(NOON) == "complete":
+        assert len(world.ledger(NOON).kept) == V1_FILES
+
+
+def test_kills_at_any_write_lose_and_invent_nothing(store):
+    """One world: each pass goes on where the one before was killed."""
+    with opened(store, ALL_THERE) as world:
+        kills = 0
+        for number in (1, 2, 3, 5, 8, 13, 21, 34):
+            kills += killed_at(world, store, number)
+            check_true(world, store)
+        assert kills >= 4
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        check_true(world, store)
+        assert world.stored_files() == set(world.ledger(NOON).kept)
+
+
+@pytest.mark.parametrize("number", [2, 30, V1_FILES + 2, V1_FILES + 3, V1_FILES + 4])
+def test_a_kill_once_costs_no_file(local_store, number):
+    with opened(local_store, ALL_THERE) as world:
+        assert killed_at(world, local_store, number)
+        check_true(world, local_store)
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        assert all(kept.earlier == () for kept in world.ledger(NOON).kept.values())
+        check_true(world, local_store)

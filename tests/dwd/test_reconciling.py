@@ -1,0 +1,85 @@
+"""Comparing the ledger with the server's table of contents."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dwd_assets.archive import BelowFloor
+from dwd_assets.formats.paths import version_path
+from dwd_assets.opendata.errors import OpendataError
+from dwd_assets.reconciling import reconcile
+from dwd_assets.simulator.catalogue import Catalogue, Parameter
+from dwd_assets.simulator.faults import Fault
+from tests.dwd.model_world import CATALOGUE, opened
+
+NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=2, minutes=30)
+T_2M = "weather/icon-d2/grib/2026091612/t_2m/icon-d2_icosahedral_single_2026091612_00100_2d_t_2m.grib2.lz4"
+T_2M_ADDRESS = "/weather/nwp/v1/m/icon-d2/p/T_2M/r/2026-09-16T12:00/s/PT001H00M.grib2"
+FIVE_HOURS = Catalogue(
+    parameters=(*CATALOGUE.parameters[1:], Parameter("t_2m", steps=tuple(range(0, 241, 30)))),
+    columns=13,
+    rows=9,
+)
+"""With half hours of a parameter of which only whole ones are expected."""
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loopback is reached directly, whatever proxy the environment names."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def test_where_nothing_differs_one_file_is_asked_for(local_store):
+    with opened(local_store, LATER) as world:
+        world.work_off()
+        before = len(world.simulator.requests)
+        assert reconcile(world.office, world.lines.append) == ()
+        assert [each.path for each in world.simulator.requests[before:]] == ["/weather/nwp/content.log.bz2"]
+
+
+def test_a_replaced_file_is_fetched_and_the_earlier_content_is_kept(store):
+    with opened(store, LATER) as world:
+        world.work_off()
+        earlier = world.ledger(NOON).kept[T_2M]
+        world.simulator.world.overwrite(T_2M_ADDRESS, world.now)
+        world.simulator.clock.advance(timedelta(minutes=20))
+        before = len(world.simulator.requests)
+        (done,) = reconcile(world.office, world.lines.append)
+        assert (done.fetched, done.changed, done.summary.period) == (1, 1, "2026091612")
+        kept = world.ledger(NOON).kept[T_2M]
+        assert kept.sha256 != earlier.sha256
+        assert [one.sha256 for one in kept.earlier] == [earlier.sha256]
+        assert store.head(version_path(T_2M, earlier.sha256)).size == earlier.stored_bytes
+        world.audit(NOON)
+        assert len(world.simulator.requests) - before <= 4
+        assert reconcile(world.office, world.lines.append) == ()
+
+
+def test_fields_that_nobody_expected_are_fetched_and_the_run_stays_whole(local_store):
+    with opened(local_store, LATER, catalogue=FIVE_HOURS) as world:
+        world.work_off()
+        whole = world.ledger(NOON)
+        assert whole.state(world.now) == "complete"
+        found = reconcile(world.office, world.lines.append)
+        assert {done.fetched for done in found} == {4}
+        after = world.ledger(NOON)
+        assert len(after.kept) == len(whole.kept) + 4
+        assert after.state(world.now) == "complete"
+        world.audit(NOON)
+
+
+def test_a_table_of_contents_that_cannot_be_had_is_the_callers_fault(local_store):
+    with opened(local_store, LATER) as world:
+        world.simulator.fail("*content.log.bz2", Fault.UNAVAILABLE)
+        with pytest.raises(OpendataError, match=r"content\.log\.bz2"):
+            reconcile(world.office, world.lines.append)
+
+
+def test_below_the_floor_nothing_is_asked_for(local_store):
+    with opened(local_store, LATER, floor_bytes=1 << 60) as world:
+        with pytest.raises(BelowFloor):
+            reconcile(world.office, world.lines.append)
+        assert not world.simulator.requests

@@ -1,0 +1,113 @@
+"""Rows that say which fields are archived: what they take, and how a wrong one is told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwd_assets.formats.fields import FieldKey
+from dwd_assets.selection import Row, Selection, parse_row
+
+T_2M = FieldKey(
+    "icon-d2", datetime(2026, 9, 16, 9, tzinfo=UTC), "t_2m", "single", None, 60, None, "icosahedral"
+)
+T_850 = replace(T_2M, parameter="t", level_type="pressure", level=850)
+CLAT = replace(T_2M, parameter="clat", level_type="time-invariant", step_minutes=0)
+
+
+def takes(text: str, key: FieldKey) -> bool:
+    return Selection(tuple(parse_row(row) for row in text.split())).takes(key)
+
+
+@pytest.mark.parametrize(
+    ("rows", "key", "taken"),
+    [
+        ("icon-d2/single/*", T_2M, True),
+        ("icon-d2/single/*", replace(T_2M, model="icon-d2-ruc"), False),
+        ("icon-d2/single/*", T_850, False),
+        ("icon-d2/single/*", CLAT, False),
+        ("icon-d2/single,time-invariant/*", CLAT, True),
+        ("icon-d2/single/t_2m", T_2M, True),
+        ("icon-d2/single/td_2m,t_?m", T_2M, True),
+        ("icon-d2/single/t_", T_2M, False),
+        ("icon-d2/single/[!a-s]*", T_2M, True),
+        ("icon-d2/pressure:500,850/t", T_850, True),
+        ("icon-d2/pressure:500/t", T_850, False),
+        ("icon-d2/pressure/t", T_850, True),
+        ("icon-d2/single/*/0-1", T_2M, True),
+        ("icon-d2/single/*/0-1", replace(T_2M, step_minutes=61), False),
+        ("icon-d2/single/*/1-24", replace(T_2M, step_minutes=45), False),
+        ("icon-d2/single/*/24-24", replace(T_2M, step_minutes=1440), True),
+        ("icon-eu/single/* icon-d2/pressure/t icon-d2/single/t_2m", T_2M, True),
+        ("icon-eu/single/* icon-d2/pressure/t", T_2M, False),
+        ("icon-d2-eps/single/t_2m", replace(T_2M, model="icon-d2-eps", member=7), True),
+        ("ICON-D2/Single/T_2M", T_2M, True),
+    ],
+)
+def test_a_field_is_taken_if_a_row_wants_it(rows, key, taken):
+    assert takes(rows, key) is taken
+
+
+def test_run_member_and_grid_do_not_matter():
+    other = replace(T_2M, run=datetime(2020, 1, 1, tzinfo=UTC), member=3, grid="regular")
+    assert takes("icon-d2/single/t_2m", other)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("", "is no <model>/"),
+        ("icon-d2", "is no <model>/"),
+        ("icon-d2/single", "is no <model>/"),
+        ("icon-d2/single/", "is no <model>/"),
+        ("icon-d2//t_2m", "is no <model>/"),
+        ("icon-d2/single/*/0-1/more", "is no <model>/"),
+        ("../single/*", "is no model"),
+        ("icon d2/single/*", "is no model"),
+        ("icon-d2/surface/*", "'surface' are no level types; there are height, model, "),
+        ("icon-d2/single,/*", "are no level types"),
+        ("icon-d2/pressure:high/t", "'high' are no levels"),
+        ("icon-d2/pressure:500,/t", "are no levels"),
+        ("icon-d2/single/t_2m,", "are no parameters"),
+        ("icon-d2/single/t$", "are no parameters"),
+        ("icon-d2/single/*/24", "are no hours as in 0-24"),
+        ("icon-d2/single/*/24-0", "are no hours as in 0-24"),
+        ("icon-d2/single/*/0-1000", "are no hours as in 0-24"),
+        ("icon-d2/single/*/-1-4", "are no hours as in 0-24"),
+    ],
+)
+def test_a_wrong_row_is_told_with_the_part_that_is_wrong(row, told):
+    with pytest.raises(ValueError, match=re.escape(told)) as fault:
+        parse_row(row)
+    assert repr(row) in str(fault.value)
+
+
+@given(st.text(st.sampled_from("icon-d2/single,presure:850t_m*?[]!09 ٣\n"), max_size=40))
+def test_any_text_is_a_row_or_a_clear_error(text):
+    try:
+        row, told = parse_row(text), ""
+    except ValueError as fault:
+        row, told = None, str(fault)
+    assert (isinstance(row, Row) and all(row.parameters)) or repr(text) in told
+
+
+def test_models_come_once_in_the_order_of_the_rows():
+    rows = ("icon-eu/single/*", "icon-d2/single/*", "icon-eu/pressure:500/t")
+    selection = Selection(tuple(map(parse_row, rows)))
+    assert selection.models == ("icon-eu", "icon-d2")
+    assert selection.of_model("icon-eu").models == ("icon-eu",)
+    assert len(selection.of_model("icon-eu").rows) == 2
+    assert selection.of_model("icon").rows == ()
+
+
+def test_what_may_be_wanted_is_known_before_the_fields_are():
+    selection = Selection(tuple(map(parse_row, ("icon-d2/single/t_*", "icon-eu/pressure:500/u"))))
+    assert selection.takes_parameter("icon-d2", "t_g")
+    assert not selection.takes_parameter("icon-d2", "u")
+    assert selection.takes_level_type("icon-eu", "pressure")
+    assert not selection.takes_level_type("icon-d2", "pressure")
