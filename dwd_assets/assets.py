@@ -55,7 +55,7 @@ def archive_asset(
     def archived(context: dg.AssetExecutionContext, office: dg.ResourceParam[Office]) -> Iterator[Outcome]:
         period = context.partition_key
         with translated(context.retry_number):
-            own, *others = collection.archive(office, period, context.log.info)
+            own, *others = collection.archive(office, period, office.telling(context.log.info))
             for other in others:
                 tell_without_run(context.instance, asset, office, other)
             told = metadata.of_pass(own, ledger.read(office.store, collection.name, period), office.clock())

@@ -186,7 +186,7 @@ def _fetch(options: argparse.Namespace) -> int:
     except ValueError as fault:
         raise _Usage(str(fault)) from fault
     with _office(settings) as office:
-        return passes.fetch(office, collection, period, _log, _complain)
+        return passes.fetch(office, collection, period, office.telling(_log), _complain)
 
 
 def _add_read(parser: argparse.ArgumentParser) -> None:

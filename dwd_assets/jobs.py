@@ -40,7 +40,7 @@ def sensor_name(collection: Collection) -> str:
 def compare_with_the_server(context: dg.OpExecutionContext, office: dg.ResourceParam[Office]) -> None:
     """Fetch fields that nobody expected, and those that were replaced after they were kept."""
     with translated(context.retry_number):
-        done = reconcile(office, context.log.info)
+        done = reconcile(office, office.telling(context.log.info))
     for one in done:
         asset = dg.AssetKey(field_asset(one.summary.collection))
         tell_without_run(context.instance, asset, office, one)

@@ -38,10 +38,18 @@ class Office:
         """The store that the archive is in."""
         return self.archive.store
 
+    def telling(self, log: Log) -> Log:
+        """Where the work tells of itself: `log`, or nowhere where only warnings and worse are wanted."""
+        return log if self.settings.log_level in {"trace", "debug", "info"} else _nowhere
+
     def close(self) -> None:
         """Close connections and end the decoder."""
         self.client.close()
         self.worker.close()
+
+
+def _nowhere(_: str) -> None:
+    """Take a line and do nothing."""
 
 
 def open_office(settings: DwdSettings, clock: Callable[[], datetime] = utc_now) -> Office:

@@ -149,6 +149,16 @@ def test_after_an_outage_the_oldest_run_goes_first_and_one_at_a_time(dagster):
     assert PERIOD in dagster.green()
 
 
+@pytest.mark.parametrize(("level", "told"), [("info", True), ("warn", False)])
+def test_a_run_tells_of_itself_as_the_log_level_says(local_store, tmp_path, level, told):
+    with opened(local_store, ALL_THERE, start_day=FIRST, log_level=level) as world:
+        world.simulator.fail("*T_2M*PT004H*", Fault.PAGE)
+        dagster = Dagster(world, tmp_path / "dagster")
+        result = dagster.run(PERIOD)
+        messages = [entry.user_message for entry in dagster.instance.all_logs(result.run_id)]
+        assert any("t_2m" in message for message in messages) == told
+
+
 def test_a_sensor_waits_for_the_run_under_way(dagster):
     job = dagster.definitions.resolve_job_def(live_job_name("icon_d2_files"))
     run = dagster.instance.create_run_for_job(job, tags={MODE_TAG: LIVE})

@@ -24,6 +24,8 @@ PREPARED_WITHIN_S = 120.0
 LISTED_WITHIN_S = 90.0
 ENDED_WITHIN_S = 40.0
 PLACE = Place(Path("/srv/radar"), 3000, 4000)
+WEATHER_SERVICE = "http://127.0.0.1:8650"
+ARCHIVED_WITHIN_S = 120.0
 
 
 class Demo:
@@ -66,6 +68,14 @@ class Demo:
         answer = self.get("/list-all/")
         return sorted(answer.json()["reflectivity"]) if answer is not None and answer.is_success else []
 
+    def whole_runs(self) -> list[str]:
+        answer = self.get("/v1/dwd/runs?collection=icon-d2&state=complete")
+        return (
+            [run["period"] for run in answer.json()["items"]]
+            if answer is not None and answer.is_success
+            else []
+        )
+
     def processes(self) -> list[psutil.Process]:
         """Those of its session, and those below it that began sessions of their own: they know its home."""
         return [process for process in psutil.process_iter() if self._is_of_it(process)]
@@ -107,6 +117,7 @@ def test_the_demo_shows_scans_within_ninety_seconds_and_ctrl_c_ends_all_of_it(de
     demo.wait_for(
         "end of the start", lambda: "Ctrl-C ends all of it" in demo.log.read_text(), LISTED_WITHIN_S
     )
+    demo.wait_for("whole run of ICON-D2", demo.whole_runs, ARCHIVED_WITHIN_S)
     assert all(map(listens, demo.ports))
     assert len(demo.processes()) >= 4
 
@@ -156,11 +167,19 @@ def test_the_demo_keeps_to_its_own_store_source_and_sites():
         "NEXRAD_SOURCE": "s3://mirror",
         "NEXRAD_SITES": "KLOT",
         "RADAR_SITE_L2": "KLOT",
+        "DWD_SERVER": "https://mirror.example.org",
+        "DOWNLOAD_DIRECTORY_BASE_PATH": "/mnt/archive",
     }
-    given = demo_environment(PLACE, own)
+    given = demo_environment(PLACE, own, WEATHER_SERVICE)
     assert given["STORE"] == "/srv/radar/store"
     assert given["NEXRAD_SOURCE"] == "/srv/radar/source"
     assert (given["NEXRAD_SITES"], given["NEXRAD_PRIMARY_SITE"]) == ("KPDT,KTLX", "KPDT")
+    assert (given["DWD_SERVER"], given["DWD_STORE"]) == (WEATHER_SERVICE, "/srv/radar/store")
+
+
+def test_run_archives_nothing_of_dwd_unless_a_person_says_so():
+    assert "DWD_LIVE" not in run_environment(PLACE, {})
+    assert run_environment(PLACE, {"DWD_LIVE": "1"})["DWD_LIVE"] == "1"
 
 
 @pytest.mark.parametrize(
