@@ -1,11 +1,13 @@
 """The HTTP API: `uvicorn api.app:app`, or `python -m api`.
 
-Assembles, nothing else. From the outside in: `Envelope` (headers of every answer), `ShortPath` (the
-contract's GET routes, as bytes), FastAPI (everything else, and the documentation of all).
+Assembles, nothing else. From the outside in: `Envelope` (headers of every answer), `Measured` (counts), `ShortPath`
+(the contract's GET routes and what has a digest in its address, as bytes), FastAPI (everything else, and the
+documentation of all).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
@@ -14,18 +16,32 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Route as StarletteRoute
 
-from api import health, reference, writes
+from api import health, metrics, reference, viewer_files, writes
 from api.catalog import Catalog, Clock, utc_now
 from api.envelope import Envelope
 from api.errors import ApiError
+from api.events import Broadcaster, Stream, end_with_the_process
+from api.feeds import ArchiveFeed, ScanFeed
 from api.flags import Flags
 from api.flights import Flights
 from api.legacy import Legacy
+from api.metrics import EVENTS, Measured, Metrics, State
 from api.opener import Opener
 from api.pictures import Pictures
+from api.reading import Reader
 from api.settings import ApiSettings
 from api.shortpath import ShortPath
+from api.v1 import problems
+from api.v1.dwd import routes
+from api.v1.dwd.archive import Link
+from api.v1.dwd.health import ArchiveHealth
+from api.v1.limits import Limit
+from api.v1.radar.files import Files
+from api.v1.radar.routes import Radar
+from api.v1.radar.routes import router as radar_router
+from api.v1.routing import as_response
 from api.watcher import Watcher
 from store.location import open_store
 from store.objects import Store, StoreError
@@ -38,9 +54,15 @@ FIRST_LOOK_S = 2.0
 
 
 def create_app(
-    settings: ApiSettings | None = None, store: Store | None = None, clock: Clock = utc_now
+    settings: ApiSettings | None = None,
+    store: Store | None = None,
+    clock: Clock = utc_now,
+    archive: Store | None = None,
 ) -> FastAPI:
-    """The application: settings are of the environment where not given, and the store of the settings."""
+    """The application: settings are of the environment where not given, and the stores of the settings.
+
+    The DWD archive is in `archive`; where that is not given, in `store` if that is.
+    """
     settings = settings or ApiSettings()
     opener = Opener(lambda: store or open_store(settings.store, settings.store_endpoint))
     poll_s = settings.poll_seconds or (2.0 if settings.store.startswith("s3://") else 1.0)
@@ -49,22 +71,46 @@ def create_app(
     )
     flights = Flights(STORE_THREADS, catalog.away)
     flags = Flags(opener, flights)
-    watcher = Watcher(catalog, poll_s)
+    broadcaster = Broadcaster(settings.event_clients, settings.heartbeat_seconds)
+    watcher = Watcher(catalog, poll_s, ScanFeed(catalog, broadcaster).look)
     pictures = Pictures(opener, flights, settings.image_cache_bytes)
+    reader = Reader(catalog, flights)
+    radar = Radar.of(catalog, reader, pictures, settings.plane_cache_bytes, clock)
+    dwd = routes.new(_archive_link(settings, opener, catalog, store, archive), clock)
+    limit = Limit(settings.rate_per_minute, settings.trusted_proxies)
+    counted = Metrics()
+    caches = {"images": pictures.cache, **radar.caches}
+    counted.registry.register(State(catalog, clock, caches, lambda: broadcaster.clients))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with suppress(StoreError):  # away: the watcher goes on trying; a wrong setting ends the start
             await run_in_threadpool(opener)
+        broadcaster.start()
         await run_in_threadpool(watcher.start, FIRST_LOOK_S)
+        archive_feed = asyncio.create_task(ArchiveFeed(dwd.archive, broadcaster, clock).run())
+        signals_back = end_with_the_process(broadcaster)
         yield
+        signals_back()
+        broadcaster.close()
+        archive_feed.cancel()
         await run_in_threadpool(watcher.stop)
+        radar.close()
         flights.close()
+        await run_in_threadpool(dwd.close)
 
     app = _bare_app(lifespan)
     app.include_router(writes.router(settings, flags, watcher))
-    app.include_router(health.router(catalog, clock))
-    app.add_middleware(ShortPath, routes=Legacy(catalog, pictures, flags, flights, clock).routes())
+    app.include_router(health.router(catalog, clock, ArchiveHealth(dwd.archive, settings, clock)))
+    app.include_router(metrics.router(counted))
+    app.include_router(viewer_files.router())
+    app.include_router(radar_router(radar, limit))
+    app.include_router(routes.router(dwd, limit))
+    app.router.routes.append(StarletteRoute(EVENTS, Stream(broadcaster), include_in_schema=False))
+    legacy = Legacy(catalog, reader, pictures, flags, clock)
+    files = Files(catalog, reader, pictures)
+    app.add_middleware(ShortPath, routes={**legacy.routes(), **files.routes()})
+    app.add_middleware(Measured, metrics=counted)
     app.add_middleware(Envelope, origins=settings.origins)
     reference.describe(app)
     return app
@@ -77,7 +123,8 @@ def _bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) 
         version="1",
         description=(
             "Weather radar images in Web Mercator, their metadata and lists. Every GET route answers HEAD. "
-            "Data: NOAA/NWS. Not for safety of life."
+            "Below `/v1`, errors are problem documents (RFC 9457), and unknown query parameters are refused. "
+            "Data: NOAA/NWS; Deutscher Wetterdienst (DWD), CC BY 4.0. Not for safety of life."
         ),
         redoc_url=None,
         redirect_slashes=False,
@@ -89,13 +136,26 @@ def _bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) 
     return app
 
 
+def _archive_link(
+    settings: ApiSettings, opener: Opener, catalog: Catalog, store: Store | None, archive: Store | None
+) -> Link:
+    """The way to the archive's store; to the very one of the images where it is there."""
+    if archive is not None:
+        return Link(Opener(lambda: archive))
+    if store is not None or settings.archive_location == settings.store:
+        return Link(opener, catalog.away)
+    return Link(Opener(lambda: open_store(settings.archive_location, settings.store_endpoint)))
+
+
 async def _refuse(_: Request, error: ApiError) -> Response:
     reply = error.reply()
     headers = {name.decode("ascii"): value.decode("ascii") for name, value in reply.headers}
     return Response(reply.body, reply.status, headers)
 
 
-async def _refuse_as_framework(_: Request, error: HTTPException) -> Response:
+async def _refuse_as_framework(request: Request, error: HTTPException) -> Response:
+    if problems.concerns(request.scope):
+        return as_response(problems.reply_to(error, request.scope))
     headers = {**(error.headers or {}), "cache-control": "no-store"}
     return JSONResponse({"error": error.detail}, error.status_code, headers)
 

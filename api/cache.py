@@ -14,13 +14,15 @@ V = TypeVar("V")
 class BoundedCache(Generic[K, V]):
     """Least recently used entries go first; what weighs more than the whole bound is not kept.
 
-    May be used from several threads.
+    May be used from several threads. `hits` and `misses` count what was found, and what was not.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._weight = 0
+        self.hits = 0
+        self.misses = 0
         self._lock = threading.Lock()
 
     @property
@@ -33,7 +35,9 @@ class BoundedCache(Generic[K, V]):
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
+                self.misses += 1
                 return None
+            self.hits += 1
             self._entries.move_to_end(key)
             return entry[0]
 

@@ -126,6 +126,11 @@ class Catalog:
             self._asked[site] = time.monotonic()
         return view
 
+    def window(self, site: str) -> Listing | None:
+        """The live window of a site, none where it is not followed; nobody is taken to have asked for it."""
+        view = self._views.get(site)
+        return None if view is None else view.window
+
     def health(self, site: str = "") -> Health:
         """Whether the store answers, and what it has of `site` can be read."""
         answered = None if self._answered is None else time.monotonic() - self._answered
@@ -185,6 +190,10 @@ class Catalog:
             return self._day(site, day, line.revision, fresh)
         except ObjectMissing:
             return EMPTY
+
+    def head(self, site: str) -> Head:
+        """The head of a site as it is now. Raises one of `FAULTS`."""
+        return self._read(Head, keys.head(site))
 
     def _read_index(self) -> HeadIndex:
         try:

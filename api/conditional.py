@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from starlette.types import Scope
+
 from api.errors import PreconditionFailed, RangeNotSatisfiable
 
 Asked = Mapping[bytes, bytes]
@@ -18,6 +20,14 @@ Asked = Mapping[bytes, bytes]
 _TAG = re.compile(rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _RANGE = re.compile(rb"(\d*)-(\d*)")
 _QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII | re.IGNORECASE)
+
+
+def headers_of(scope: Scope) -> Asked:
+    """The headers of an ASGI request."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
 
 
 @lru_cache(maxsize=256)

@@ -17,13 +17,22 @@ from api.replies import Header, Reply
 
 log = logging.getLogger(__name__)
 
-EXPOSED = "ETag, Content-Range, Retry-After, X-Request-Id, X-Data-Age, X-Data-Stale"
+EXPOSED = (
+    "ETag, Content-Disposition, Content-Range, Link, Repr-Digest, Retry-After, X-Request-Id, X-Data-Age, "
+    "X-Data-Stale"
+)
 """Answer headers that scripts of other origins may read."""
 
 METHODS = "GET, HEAD, POST, OPTIONS"
 ASKED = "Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range, X-Request-Id"
 PREFLIGHT_S = 7200
 """How long a browser may remember a preflight; Chromium takes no more."""
+
+REQUEST_ID = "radar.request_id"
+"""Where an ASGI scope has the request's id, for whoever answers with it."""
+
+HEAD = "radar.head"
+"""What an ASGI scope has where the request was HEAD: it is answered as GET, and the body left out."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -48,6 +57,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         sealed = _Sealed(send, self._headers(scope), bodiless=scope["method"] == "HEAD")
+        scope = {**scope, REQUEST_ID: sealed.request_id}
         if scope["method"] == "OPTIONS":
             await _options().send(sealed)
             return
@@ -100,7 +110,7 @@ class _Sealed:
 def _as_get(scope: Scope) -> Scope:
     """The request as a GET of the whole: `Range` means something to GET alone (RFC 9110, section 14.2)."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-    return {**scope, "method": "GET", "headers": headers}
+    return {**scope, "method": "GET", "headers": headers, HEAD: True}
 
 
 def _options() -> Reply:

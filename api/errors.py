@@ -107,6 +107,9 @@ class Unavailable(ApiError):  # noqa: N818
 class NoState(Unavailable):
     """Nothing was ever read of what is asked for: `{}`, the one body that the frontend's poll survives."""
 
+    def __init__(self) -> None:
+        super().__init__("the store does not answer, and nothing was read before; try again")
+
     def body(self) -> bytes:
         """An empty object."""
         return b"{}"

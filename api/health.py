@@ -6,10 +6,11 @@ from fastapi import APIRouter, Response
 
 from api import models
 from api.catalog import Catalog, Clock
+from api.v1.dwd.health import ArchiveHealth
 from store.snapshot import SiteHead
 
 
-def router(catalog: Catalog, clock: Clock) -> APIRouter:
+def router(catalog: Catalog, clock: Clock, archive: ArchiveHealth) -> APIRouter:
     """The health routes of one application."""
     routes = APIRouter(tags=["health"])
 
@@ -25,7 +26,7 @@ def router(catalog: Catalog, clock: Clock) -> APIRouter:
         responses={503: {"model": models.Readiness, "description": "The store is away, or never answered."}},
     )
     async def readyz(response: Response) -> models.Readiness:
-        readiness = _readiness(catalog, clock)
+        readiness = _readiness(catalog, clock, await archive.told())
         response.headers["cache-control"] = "no-store"
         if not readiness.ready:
             response.status_code = 503
@@ -34,7 +35,7 @@ def router(catalog: Catalog, clock: Clock) -> APIRouter:
     return routes
 
 
-def _readiness(catalog: Catalog, clock: Clock) -> models.Readiness:
+def _readiness(catalog: Catalog, clock: Clock, archive: models.ArchiveReadiness) -> models.Readiness:
     health = catalog.health()
     sites = catalog.index.sites if catalog.index is not None else {}
     scans = [scan for site, line in sites.items() if (scan := _newest(site, line, clock)) is not None]
@@ -45,6 +46,7 @@ def _readiness(catalog: Catalog, clock: Clock) -> models.Readiness:
         sites=len(sites),
         newest=max(scans, key=lambda scan: scan.time, default=None),
         primary=next((scan for scan in scans if scan.site == catalog.primary_site), None),
+        archive=archive,
     )
 
 

@@ -15,13 +15,14 @@ from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import parse_qs
 
-from api.catalog import FAULTS, Catalog, Clock, SiteView
-from api.conditional import Asked, byte_range, gzip_wanted, not_modified
+from api.answers import negotiated, partial
+from api.catalog import Catalog, Clock
+from api.conditional import Asked, not_modified
 from api.errors import ApiError, BadRequest, NoState, NotFound, Unavailable
 from api.flags import Flags
-from api.flights import Flights
 from api.listing import EMPTY, Listing
 from api.pictures import Pictures
+from api.reading import Reader
 from api.replies import PNG, Body, Header, Reply
 from api.shortpath import Ask, ShortRoute
 from store import keys
@@ -72,22 +73,22 @@ class Legacy:
     """Answers the contract's GET routes."""
 
     def __init__(
-        self, catalog: Catalog, pictures: Pictures, flags: Flags, flights: Flights, clock: Clock
+        self, catalog: Catalog, reader: Reader, pictures: Pictures, flags: Flags, clock: Clock
     ) -> None:
         self._catalog = catalog
         self._pictures = pictures
+        self._reader = reader
         self._flags = flags
-        self._flights = flights
         self._clock = clock
 
     def routes(self) -> dict[str, ShortRoute]:
-        """The routes, by their first segment."""
+        """The routes, by what their addresses begin with."""
         return {
-            "list-all": ShortRoute(self._list_all),
-            "list": ShortRoute(self._list, variables=2),
-            "code": ShortRoute(self._code),
-            "flag": ShortRoute(self._flag, left_to_fastapi=frozenset({"POST"})),
-            "data": ShortRoute(self._data, variables=3, closing_slash=False),
+            "list-all": ShortRoute(self._list_all, "/list-all/"),
+            "list": ShortRoute(self._list, "/list/{level}/{product}/"),
+            "code": ShortRoute(self._code, "/code/"),
+            "flag": ShortRoute(self._flag, "/flag/", left_to_fastapi=frozenset({"POST"})),
+            "data": ShortRoute(self._data, "/data/{level}/{image}/{form}"),
         }
 
     async def _list_all(self, ask: Ask) -> Reply:
@@ -110,14 +111,14 @@ class Legacy:
 
     async def _flag(self, ask: Ask) -> Reply:
         site = asked_site(ask.query, self._catalog.primary_site)
-        return _negotiated(await self._flags.read(site), ask.headers, (_FLAG_CACHE, _VARY))
+        return negotiated(await self._flags.read(site), ask.headers, (_FLAG_CACHE, _VARY))
 
     async def _data(self, ask: Ask) -> Reply:
         address, extension = _address(*ask.segments)
         listing, scan, image = await self._find(address)
         if extension == "json":
             body = listing.metadata(scan, address.product, address.index)
-            return _negotiated(body, ask.headers, (_DATA_CACHE, _VARY, *self._modified(scan.published)))
+            return negotiated(body, ask.headers, (_DATA_CACHE, _VARY, *self._modified(scan.published)))
         try:
             return await self._png(address, scan, image, ask.headers)
         except ObjectMissing:
@@ -134,56 +135,27 @@ class Legacy:
         if not_modified(asked, etag):
             return Reply(304, headers)
         key = keys.image(address.level, address.scan_key, image.name)
-        return _partial(await self._pictures.read(key, image), etag, headers, asked)
+        return partial(await self._pictures.read(key, image), PNG, etag, headers, asked)
 
     async def _asked_listing(self, ask: Ask) -> tuple[str, Listing]:
         """The site that `?site=` or the setting names, with its live window or the day of `?day=`."""
         site = asked_site(ask.query, self._catalog.primary_site)
         day = _asked_day(ask.query)
-        view = await self._view(site)
+        view = await self._reader.view(site)
         if view is None:
             return site, EMPTY
-        return site, view.window if day is None else await self._day(site, view, day)
-
-    async def _view(self, site: str) -> SiteView | None:
-        """The site's view, none where it has no data. Raises `NoState` where nothing can be known."""
-        if self._catalog.index is None:
-            raise NoState
-        if not self._catalog.known(site):
-            return None
-        view = self._catalog.view(site)
-        if view is not None:
-            return view
-        try:
-            return await self._flights.shared(("site", site), lambda: self._catalog.load(site))
-        except (*FAULTS, LookupError) as fault:
-            raise NoState from fault
-
-    async def _day(self, site: str, view: SiteView, day: date, fresh: bool = False) -> Listing:
-        """A UTC day of a site; while it cannot be read, as it was read before. Raises `NoState`."""
-        kept = None if fresh else self._catalog.cached_day(site, view, day)
-        if kept is not None:
-            return kept
-        try:
-            return await self._flights.shared(
-                ("day", site, day, fresh), lambda: self._catalog.day(site, view, day, fresh)
-            )
-        except FAULTS as fault:
-            earlier = self._catalog.cached_day(site, view, day, current=False)
-            if earlier is None:
-                raise NoState from fault
-            return earlier
+        return site, view.window if day is None else await self._reader.day(site, view, day)
 
     async def _find(self, address: Address, fresh: bool = False) -> tuple[Listing, Scan, Image]:
         """What the snapshots list at an address. Raises `NotFound`, or `Unavailable`."""
         try:
-            view = await self._view(address.site)
+            view = await self._reader.view(address.site)
             if view is None:
                 raise NotFound("no such image")
             listing = view.window
             found = None if fresh else address.of(listing)
             if found is None:
-                listing = await self._day(address.site, view, address.day, fresh)
+                listing = await self._reader.day(address.site, view, address.day, fresh)
                 found = address.of(listing)
         except NoState as fault:
             raise Unavailable("the store does not answer; try again") from fault
@@ -206,17 +178,18 @@ class Legacy:
             age_s = max(0, int((self._clock() - newest).total_seconds()))
             headers.append((b"x-data-age", b"%d" % age_s))
         headers.append((b"x-data-stale", b"true" if self._catalog.health(site).stale else b"false"))
-        return _negotiated(body, asked, tuple(headers))
+        return negotiated(body, asked, tuple(headers))
 
     def _modified(self, published: datetime | None) -> tuple[Header, ...]:
         """`Last-Modified`, unless it would lie ahead of `Date`."""
         if published is None or published > self._clock():
             return ()
-        return ((b"last-modified", _http_date(published)),)
+        return ((b"last-modified", http_date(published)),)
 
 
 @lru_cache(maxsize=1024)
-def _http_date(moment: datetime) -> bytes:
+def http_date(moment: datetime) -> bytes:
+    """A time as HTTP's headers have it."""
     return format_datetime(moment.astimezone(UTC), usegmt=True).encode("ascii")
 
 
@@ -275,21 +248,3 @@ def _address(level: str, name: str, extension: str) -> tuple[Address, str]:
     except ValueError as fault:
         raise BadRequest("the key names no time") from fault
     return Address(number, match["key"], day, match["product"], int(match["index"])), extension
-
-
-def _negotiated(body: Body, asked: Asked, headers: tuple[Header, ...]) -> Reply:
-    """A document in the encoding that the client takes, or 304."""
-    chosen = body.chosen(gzip_wanted(asked.get(b"accept-encoding", b"")))
-    if not_modified(asked, chosen.etag):
-        return Reply(304, (*headers, (b"etag", chosen.etag)))
-    return Reply(200, (*headers, *chosen.headers), chosen.data)
-
-
-def _partial(data: bytes, etag: bytes, headers: tuple[Header, ...], asked: Asked) -> Reply:
-    """An image, or the part of it that is asked for."""
-    headers = (*headers, (b"content-type", PNG))
-    part = byte_range(asked, etag, len(data))
-    if part is None:
-        return Reply(200, headers, data)
-    place = b"bytes %d-%d/%d" % (part.start, part.stop - 1, len(data))
-    return Reply(206, (*headers, (b"content-range", place)), data[part])

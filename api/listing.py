@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -14,15 +15,19 @@ from store.snapshot import Image, Scan
 EMPTY_OBJECT = Body.json({})
 """What a product without scans answers."""
 
+_SERIALS = itertools.count()
+
 
 class Listing:
     """An immutable set of scans, oldest first, and the bodies derived from it.
 
-    Bodies are made when first asked for and then kept; nothing of it changes with time.
+    Bodies are made when first asked for and then kept; nothing of it changes with time. `serial` is that of no
+    other listing of the process.
     """
 
     def __init__(self, scans: Iterable[Scan]) -> None:
         self.scans: Mapping[str, Scan] = {scan.key: scan for scan in scans}
+        self.serial = next(_SERIALS)
         self._products: dict[tuple[int, str], Body] = {}
         self._metadata: dict[tuple[str, str, int], Body] = {}
         self._known = {(scan.level, product) for scan in self.scans.values() for product in scan.layers}

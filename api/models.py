@@ -153,6 +153,28 @@ class NewestScan(Document):
     levels: dict[int, datetime]
 
 
+class NewestPeriod(Document):
+    """The newest run, issue or day of a collection of the DWD archive."""
+
+    collection: str
+    period: str
+    state: Literal["waiting", "partial", "complete", "lost"]
+    kept: int
+    missing: int
+    failed: int
+    looked_at: datetime | None
+
+
+class ArchiveReadiness(Document):
+    """Whether the DWD archive can be read, and whether it takes more."""
+
+    fault: str | None
+    free_bytes: int | None = Field(description="of its disk, none where the store does not say")
+    floor_bytes: int = Field(description="with less free, nothing more is fetched")
+    paused: bool
+    newest: list[NewestPeriod] = Field(description="of each collection; none where nothing was archived")
+
+
 class Readiness(Document):
     """Whether the store answers, and how old the newest data are."""
 
@@ -162,6 +184,7 @@ class Readiness(Document):
     sites: int
     newest: NewestScan | None = Field(description="of all sites")
     primary: NewestScan | None = Field(description="of the site that is shown without ?site=")
+    archive: ArchiveReadiness = Field(description="says nothing of `ready`: the images do without it")
 
 
 class Error(Document):

@@ -10,26 +10,26 @@ from api.errors import Unavailable
 from api.flights import Flights
 from api.opener import StoreSource
 from store.objects import ObjectMissing, StoreError
-from store.snapshot import Image
+from store.snapshot import Document, Image
 
 log = logging.getLogger(__name__)
 
 
 class Pictures:
-    """Reads images through a bounded cache of their bytes."""
+    """Reads images and documents through a bounded cache of their bytes."""
 
     def __init__(self, store: StoreSource, flights: Flights, capacity_bytes: int) -> None:
         self._store = store
         self._flights = flights
-        self._cache: BoundedCache[tuple[str, str], bytes] = BoundedCache(capacity_bytes)
+        self.cache: BoundedCache[tuple[str, str], bytes] = BoundedCache(capacity_bytes)
 
-    async def read(self, key: str, image: Image) -> bytes:
-        """The PNG at `key`, which is `image`.
+    async def read(self, key: str, image: Image | Document) -> bytes:
+        """The PNG or document at `key`, which is `image`.
 
         Raises `ObjectMissing`, and `Unavailable` where the store is away or holds other bytes.
         """
         place = (key, image.sha256)
-        kept = self._cache.get(place)
+        kept = self.cache.get(place)
         if kept is not None:
             return kept
         try:
@@ -40,11 +40,11 @@ class Pictures:
             log.warning("%s cannot be read: %s", key, fault)
             raise Unavailable("the store does not answer; try again") from fault
 
-    def _fetch(self, key: str, image: Image) -> bytes:
+    def _fetch(self, key: str, image: Image | Document) -> bytes:
         data = self._store().get(key).data
         digest = hashlib.sha256(data).hexdigest()
         if digest != image.sha256:
             log.error("%s: sha256 is %s, its snapshot says %s", key, digest, image.sha256)
             raise Unavailable("the stored image is damaged")
-        self._cache.put((key, image.sha256), data, len(data))
+        self.cache.put((key, image.sha256), data, len(data))
         return data

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import models
+from api.v1.problems import Problem
+from api.v1.radar import reference as radar
 
 Json = dict[str, Any]
 
@@ -123,6 +125,7 @@ PATHS: Json = {
     "/data/{level}/{image}/json": _operation(
         "metadata", "An image's metadata", [_LEVEL, _IMAGE], _document(models.SweepMetadata), 400, 404
     ),
+    **radar.PATHS,
 }
 
 _MODELS = (
@@ -132,6 +135,7 @@ _MODELS = (
     models.FlagSet,
     models.SweepMetadata,
     models.Error,
+    Problem,
 )
 
 

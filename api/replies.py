@@ -58,20 +58,31 @@ class Body:
     @classmethod
     def json(cls, document: object) -> Body:
         """The body of a JSON document; equal documents give equal bytes."""
-        data = msgspec.json.encode(document)
+        return cls.encoded(msgspec.json.encode(document))
+
+    @classmethod
+    def encoded(cls, data: bytes, content_type: bytes = JSON) -> Body:
+        """The body of a document whose bytes are there."""
         digest = hashlib.sha256(data).hexdigest()
         packed = gzip.compress(data, compresslevel=6, mtime=0)
         shorter = len(packed) < len(data)
         return cls(
-            _representation(data, f'"{digest}"'),
-            _representation(packed, f'"{digest}-gzip"', (b"content-encoding", b"gzip")) if shorter else None,
+            _representation(data, content_type, f'"{digest}"'),
+            _representation(packed, content_type, f'"{digest}-gzip"', (b"content-encoding", b"gzip"))
+            if shorter
+            else None,
         )
+
+    @property
+    def weight(self) -> int:
+        """Bytes of all encodings."""
+        return len(self.plain.data) + (len(self.compressed.data) if self.compressed else 0)
 
     def chosen(self, gzip_wanted: bool) -> Representation:
         """The representation for a client that does or does not take gzip."""
         return self.compressed if gzip_wanted and self.compressed else self.plain
 
 
-def _representation(data: bytes, etag: str, *headers: Header) -> Representation:
+def _representation(data: bytes, content_type: bytes, etag: str, *headers: Header) -> Representation:
     tag = etag.encode("ascii")
-    return Representation(data, tag, ((b"content-type", JSON), (b"etag", tag), *headers))
+    return Representation(data, tag, ((b"content-type", content_type), (b"etag", tag), *headers))

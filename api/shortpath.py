@@ -1,6 +1,6 @@
 """The short way for what is asked for most: from the address to bytes, ahead of FastAPI's routing.
 
-A short route is a fixed first segment, some variable ones and perhaps a closing slash. It answers GET
+A short route is one or two fixed segments, some variable ones and perhaps a closing slash. It answers GET
 (`Envelope` turns HEAD into GET). Without its closing slash it redirects; other methods are refused
 unless the route leaves them to FastAPI.
 """
@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.conditional import Asked
+from api.conditional import Asked, headers_of
 from api.errors import ApiError, MethodNotAllowed, NotFound
 from api.replies import Reply
+from api.v1 import problems
+
+ROUTE = "radar.route"
+"""Where an ASGI scope has the template of the short route that answers it."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 
@@ -31,16 +35,21 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class ShortRoute:
-    """A route: what answers it, how many variable segments it has, which methods FastAPI answers."""
+    """A route: what answers it, how its addresses look, which methods FastAPI answers."""
 
     answer: Callable[[Ask], Awaitable[Reply]]
-    variables: int = 0
-    closing_slash: bool = True
+    template: str
     left_to_fastapi: frozenset[str] = frozenset()
+    variables: int = field(init=False)
+    closing_slash: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", self.template.count("{"))
+        object.__setattr__(self, "closing_slash", self.template.endswith("/"))
 
 
 class ShortPath:
-    """ASGI middleware that answers short routes, by their first segment, and hands on the rest."""
+    """ASGI middleware that answers short routes, by the fixed part of their address, and hands on the rest."""
 
     def __init__(self, app: ASGIApp, routes: Mapping[str, ShortRoute]) -> None:
         self._app = app
@@ -52,19 +61,29 @@ class ShortPath:
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        before, *segments = path.split("/")
-        route = self._routes.get(segments[0]) if segments and not before else None
+        route, segments = self._route(path)
         if route is None:
             await self._app(scope, receive, send)
             return
+        scope[ROUTE] = route.template
         try:
-            reply = await _reply(route, tuple(segments[1:]), scope)
+            reply = await _reply(route, segments, scope)
         except ApiError as error:
-            reply = error.reply()
+            reply = problems.reply_to(error, scope) if problems.concerns(scope) else error.reply()
         if reply is None:
             await self._app(scope, receive, send)
         else:
             await reply.send(send)
+
+    def _route(self, path: str) -> tuple[ShortRoute | None, tuple[str, ...]]:
+        """The route of an address and its variable segments, none where it is FastAPI's."""
+        before, *segments = path.split("/")
+        if before or not segments:
+            return None, ()
+        route = self._routes.get(segments[0])
+        if route is not None:
+            return route, tuple(segments[1:])
+        return self._routes.get("/".join(segments[:2])), tuple(segments[2:])
 
 
 async def _reply(route: ShortRoute, segments: tuple[str, ...], scope: Scope) -> Reply | None:
@@ -84,7 +103,7 @@ async def _reply(route: ShortRoute, segments: tuple[str, ...], scope: Scope) -> 
         return None
     if method != "GET":
         raise MethodNotAllowed(", ".join(["GET", "HEAD", "OPTIONS", *sorted(route.left_to_fastapi)]))
-    return await route.answer(Ask(segments, scope["query_string"], _headers(scope)))
+    return await route.answer(Ask(segments, scope["query_string"], headers_of(scope)))
 
 
 def _with_slash(scope: Scope) -> Reply:
@@ -95,10 +114,3 @@ def _with_slash(scope: Scope) -> Reply:
     query = scope["query_string"]
     location = last.encode("ascii") + b"/" + (b"?" + query if query else b"")
     return Reply(308, ((b"location", location),))
-
-
-def _headers(scope: Scope) -> Asked:
-    headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        headers[name] = headers[name] + b", " + value if name in headers else value
-    return headers

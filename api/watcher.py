@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from api.catalog import Catalog
 
@@ -11,11 +12,12 @@ log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Refreshes the catalog every `poll_s` seconds, and at once when nudged."""
+    """Refreshes the catalog every `poll_s` seconds, and at once when nudged; then calls `looked`, in its thread."""
 
-    def __init__(self, catalog: Catalog, poll_s: float) -> None:
+    def __init__(self, catalog: Catalog, poll_s: float, looked: Callable[[], None] = lambda: None) -> None:
         self._catalog = catalog
         self._poll_s = poll_s
+        self._looked = looked
         self._wake = threading.Event()
         self._polled = threading.Event()
         self._stopping = False
@@ -41,6 +43,7 @@ class Watcher:
             self._wake.clear()
             try:
                 self._catalog.refresh()
+                self._looked()
             except Exception:
                 log.exception("following the store failed; trying again")
             self._polled.set()

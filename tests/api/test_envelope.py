@@ -155,7 +155,7 @@ def test_a_request_id_is_kept_where_it_is_one(client):
 
 
 def test_a_fault_of_ours_is_json_with_a_request_id(client, monkeypatch):
-    monkeypatch.setattr("api.legacy.gzip_wanted", lambda _: 1 / 0)
+    monkeypatch.setattr("api.answers.gzip_wanted", lambda _: 1 / 0)
     answer = client.get("/list-all/")
     assert answer.status_code == 500
     assert answer.json() == {"error": "internal error"}

@@ -57,6 +57,7 @@ def test_while_the_store_is_known_to_be_away_only_the_watcher_asks_it(serve, pub
     client = serve()
     posix.away = True
     eventually(lambda: client.get("/readyz").status_code == 503)
+    posix.refused.clear()
     for path in (
         "/data/2/KPDT20250409_120000_V06_reflectivity_idx0/png",
         "/data/2/KPDT20250331_120000_V06_reflectivity_idx0/png",
@@ -67,7 +68,7 @@ def test_while_the_store_is_known_to_be_away_only_the_watcher_asks_it(serve, pub
         answer = client.get(path)
         assert answer.status_code == 503, path
         assert "retry-after" in answer.headers
-    assert set(posix.refused) == {keys.HEAD_INDEX}
+    assert set(posix.refused) <= {keys.HEAD_INDEX}
 
 
 def test_a_day_that_cannot_be_read_again_stays_as_it_was(serve, publisher, posix):

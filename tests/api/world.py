@@ -234,7 +234,7 @@ class Switched:
         method = getattr(self._store, name)
 
         def checked(*args, **kwargs):
-            self._check(str(args[0]))
+            self._check(str(args[0]) if args else name)
             return method(*args, **kwargs)
 
         return checked

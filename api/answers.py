@@ -1,0 +1,26 @@
+"""From what is asked for to an answer: documents in the encoding that the client takes, bytes whole or in part."""
+
+from __future__ import annotations
+
+from api.conditional import Asked, byte_range, gzip_wanted, not_modified
+from api.replies import Body, Header, Reply
+
+
+def negotiated(body: Body, asked: Asked, headers: tuple[Header, ...]) -> Reply:
+    """A document in the encoding that the client takes, or 304. Raises `PreconditionFailed`."""
+    chosen = body.chosen(gzip_wanted(asked.get(b"accept-encoding", b"")))
+    if not_modified(asked, chosen.etag):
+        return Reply(304, (*headers, (b"etag", chosen.etag)))
+    return Reply(200, (*headers, *chosen.headers), chosen.data)
+
+
+def partial(
+    data: bytes, content_type: bytes, etag: bytes, headers: tuple[Header, ...], asked: Asked
+) -> Reply:
+    """Some bytes, or the part of them that is asked for. Raises `RangeNotSatisfiable`."""
+    headers = (*headers, (b"content-type", content_type))
+    part = byte_range(asked, etag, len(data))
+    if part is None:
+        return Reply(200, headers, data)
+    place = b"bytes %d-%d/%d" % (part.start, part.stop - 1, len(data))
+    return Reply(206, (*headers, (b"content-range", place)), data[part])
