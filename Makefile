@@ -2,16 +2,22 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 BIN := .venv/bin
 READY := .venv/.ready
+VIEWER := api/viewer/dist/.built
+VIEWER_SOURCES := $(wildcard api/viewer/*.html api/viewer/*.json api/viewer/*.ts) \
+	$(shell find api/viewer/src api/viewer/public -type f)
 
-.PHONY: demo run test lint types bench constraints clean
+.PHONY: demo run viewer test lint types bench constraints clean
 
-demo: $(READY)
+demo: $(READY) $(VIEWER)
 	$(BIN)/python -m deploy.local demo
 
-run: $(READY)
+run: $(READY) $(VIEWER)
 	$(BIN)/python -m deploy.local run
 
-test: $(READY)
+viewer: $(VIEWER)
+
+test: $(READY) $(VIEWER)
+	cd api/viewer && PATH="$(abspath $(BIN)):$$PATH" npm test --silent
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
@@ -36,5 +42,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# Node comes as a Python package, into .venv/bin.
+$(VIEWER): $(VIEWER_SOURCES) | $(READY)
+	cd api/viewer && export PATH="$(abspath $(BIN)):$$PATH" && npm ci --silent && npm run build --silent
+	touch $@
+
 clean:
+	rm -rf api/viewer/dist api/viewer/node_modules
 	rm -rf .venv .demo .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

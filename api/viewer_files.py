@@ -7,7 +7,6 @@ an address is looked up among them and never becomes a path.
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,6 +30,16 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
 """What the page may load: its own files and this server's answers. Any site may embed it (`#embed=1`)."""
+
+TYPES = {
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".json": b"application/json",
+    ".svg": b"image/svg+xml",
+    ".md": b"text/plain; charset=utf-8",
+}
+"""What the files are: not by the machine's own table, which may say otherwise."""
 
 _HASHED = "assets/"
 """What Vite puts here has a digest of its content in its name."""
@@ -64,6 +73,10 @@ def router(built: Path = BUILT) -> APIRouter:
     async def icon(request: Request) -> Response:
         return _file(request, files, "icon.svg", _ASK_FIRST)
 
+    @routes.get("/licences.md")
+    async def licences(request: Request) -> Response:
+        return _file(request, files, "licences.md", _ASK_FIRST)
+
     return routes
 
 
@@ -77,9 +90,7 @@ def _body(path: Path) -> Body:
     packed = path.with_name(f"{path.name}.gz")
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    # Python knows what `.js` is only where the machine's own list does not say otherwise.
-    kind = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
-    content_type = (b"content-type", (kind or "application/octet-stream").encode("ascii"))
+    content_type = (b"content-type", TYPES.get(path.suffix, b"application/octet-stream"))
     plain = _representation(data, f'"{digest}"', content_type)
     if not packed.is_file():
         return Body(plain, None)

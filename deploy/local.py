@@ -379,6 +379,7 @@ def _signal(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
 def _what_to_see_in_the_demo(place: Place, minutes: int) -> str:
     return f"""
   Dagster   {place.ui}    assets of nexrad_assets and dwd_assets; the sensors under Automation
+  Viewer    {place.api}/
   API       {place.api}    try /list-all/, /code/, /list-all/?site={DEMO_SITES[1]}, /v1/dwd/runs, /docs
 
   The live sensors fetch and render what the simulated radars sent in the last {minutes} minutes, volumes and Level 3
@@ -393,6 +394,7 @@ def _what_to_see_live(place: Place, environment: Mapping[str, str]) -> str:
     sites = ", ".join(radar.sites) if few else f"{len(radar.sites)} sites"
     return f"""
   Dagster   {place.ui}    assets of nexrad_assets and dwd_assets; the sensors under Automation
+  Viewer    {place.api}/
   API       {place.api}    try /list-all/, /code/ and /docs
 
   Volumes of {sites} come from {radar.source}, products from {radar.level3_source}.

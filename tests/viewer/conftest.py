@@ -1,0 +1,163 @@
+"""The viewer in a real Chromium, in front of a real server with scans that were really rendered."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.viewer_files import BUILT, PAGE
+from dwd_assets.simulator.forecasts import MOSMIX_L
+from store.posix import PosixStore
+from tests.api import dwd_world, rendered
+from tests.api.conftest import eventually, settings
+from tests.api.world import Publisher
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SWITCHES = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+"""A software renderer, so that machines without a graphics card draw the same."""
+
+CADENCE = timedelta(seconds=270)
+SCANS = 3
+STATION = "10315"
+
+
+@dataclass
+class Radar:
+    """A server that can be stopped and started again at its address, and the scans that it has."""
+
+    folder: Path
+    newest: datetime
+    starts: list[datetime] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = PosixStore(self.folder / "store")
+        self.publisher = Publisher(self.store)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._stop: Callable[[], None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the viewer."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def publish(self, start: datetime) -> str:
+        """Publish the scan that began then; gives its key."""
+        made = rendered.level2("KPDT", start)
+        self.publisher.publish(made)
+        self.starts.append(start)
+        return made.scan.key
+
+    def start(self) -> None:
+        """Serve, as `python -m api` does."""
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", self.port))
+        app = create_app(settings(primary_site="KPDT"), self.store)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        eventually(lambda: server.started or not thread.is_alive())
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+            listening.close()
+
+        self._stop = stop
+
+    def stop(self) -> None:
+        """Be gone until the next `start`."""
+        if self._stop is not None:
+            self._stop()
+        self._stop = None
+
+
+@pytest.fixture(scope="module")
+def radar(browser, tmp_path_factory) -> Iterator[Radar]:
+    newest = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    made = Radar(tmp_path_factory.mktemp("viewer"), newest)
+    for back in reversed(range(SCANS)):
+        made.publish(newest - back * CADENCE)
+    made.publisher.publish(rendered.level3("HHC", "KPDT", newest), rendered.level2("KTLX", newest))
+    issue = newest.replace(minute=0, second=0) - timedelta(hours=(newest.hour - 3) % 6 + 6)
+    archive = dwd_world.World(made.store, now=issue + MOSMIX_L.delay)
+    archive.keep_stations()
+    archive.keep_forecast(issue, STATION)
+    archive.keep_fields(dwd_world.icon())
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not (BUILT / PAGE).is_file():
+        pytest.skip(f"VIEWER NOT BUILT: no {BUILT / PAGE}; run `make viewer`")
+    if CHROMIUM is None:
+        pytest.skip("CHROMIUM ABSENT: install it, or name it in CHROMIUM")
+    playwright = pytest.importorskip("playwright.sync_api", reason="PLAYWRIGHT ABSENT: install playwright")
+    with playwright.sync_playwright() as engine:
+        found = engine.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield found
+        found.close()
+
+
+@dataclass
+class Seen:
+    """A page and what it did."""
+
+    page: Page
+    requests: list[str]
+    faults: list[str]
+
+    @property
+    def image(self) -> str:
+        """The name of the image on the map, without its digest; empty while there is none."""
+        address = self.page.locator("body").get_attribute("data-image") or ""
+        return address.rpartition("/")[2].partition(".")[0]
+
+    def until(self, holds: Callable[[], object], seconds: float = 30.0) -> None:
+        """Wait, while the page goes on, until something holds."""
+        for _ in range(int(seconds * 20)):
+            if holds():
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"it never held; the page says {self.page.locator('#message').text_content()!r}")
+
+
+@pytest.fixture
+def visit(browser, radar) -> Iterator[Callable[..., Seen]]:
+    """Opens the viewer with a state, and waits for its first image; no page may have thrown in the end."""
+    opened: list[Seen] = []
+    with ExitStack() as stack:
+
+        def open_page(state: str = "", width: int = 1000, height: int = 700, **options) -> Seen:
+            context = browser.new_context(viewport={"width": width, "height": height}, **options)
+            stack.callback(context.close)
+            page = context.new_page()
+            seen = Seen(page, [], [])
+            page.on("request", lambda request: seen.requests.append(request.url))
+            page.on("pageerror", lambda error: seen.faults.append(str(error)))
+            page.goto(f"{radar.url}#{state}")
+            seen.until(lambda: seen.image)
+            opened.append(seen)
+            return seen
+
+        yield open_page
+    assert [seen.faults for seen in opened] == [[] for _ in opened]
