@@ -129,10 +129,10 @@ class Archive:
         """Put a content at its path in place of what it grew out of, which is not kept. Raises `StoreError`."""
         self.store.put(path, content.stored)
 
-    def holds(self, path: str, sha256: str) -> bool:
-        """Whether a path holds this content, read and verified. Raises `StoreError`."""
+    def holds(self, path: str, sha256: str, *, key: str | None = None) -> bool:
+        """Whether a path, or another key for it, holds this content, read and verified. Raises `StoreError`."""
         try:
-            return digest(plain_of(path, self.store.get(path).data)) == sha256
+            return digest(plain_of(path, self.store.get(key or path).data)) == sha256
         except (ObjectMissing, FormatError):
             return False
 

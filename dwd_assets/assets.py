@@ -18,6 +18,7 @@ from dwd_assets.collections import Collection
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.progress import Done
+from orchestration.runs import signs_of_life
 from store import ledger
 from store.objects import StoreError, StoreUnavailable
 
@@ -54,7 +55,7 @@ def archive_asset(
     )
     def archived(context: dg.AssetExecutionContext, office: dg.ResourceParam[Office]) -> Iterator[Outcome]:
         period = context.partition_key
-        with translated(context.retry_number):
+        with translated(context.retry_number), signs_of_life(context.log.info):
             own, *others = collection.archive(office, period, office.telling(context.log.info))
             for other in others:
                 tell_without_run(context.instance, asset, office, other)

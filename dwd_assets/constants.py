@@ -6,15 +6,20 @@ constant (`dwd_assets.formats.levels`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 
 import msgspec
 
 from dwd_assets.archive import Archive, Content
 from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.paths import version_path
 from store import cas, keys
 from store.ledger import Kept, Source
 from store.objects import ObjectMissing, StoreError
+
+MOST_CONTENTS = 8
+"""Of a field, whose contents of the latest runs are known: one that tells its run is another one each time."""
 
 
 class Constants:
@@ -35,12 +40,15 @@ class Constants:
         What is held is read and verified before. Raises `StoreError`.
         """
         held = self._index().get(_name(key, content.sha256))
-        if held is None or held == path or not self._archive.holds(held, content.sha256):
-            return None
-        if self._is_there(path):
+        if held is None or held == path or self._is_there(path):
             return None
         if self._pointers:
-            return Kept(content.sha256, content.size, 0, now, source, held_at=held)
+            fixed = self._fixed(held, content.sha256)
+            return (
+                None if fixed is None else Kept(content.sha256, content.size, 0, now, source, held_at=fixed)
+            )
+        if not self._archive.holds(held, content.sha256):
+            return None
         copied = self._archive.store.copy(held, path)
         return Kept(content.sha256, content.size, copied.size, now, source)
 
@@ -64,6 +72,15 @@ class Constants:
                 self._held = {}
         return self._held
 
+    def _fixed(self, held: str, sha256: str) -> str | None:
+        """Where a content is that can be pointed to: beside its path, which may get another one."""
+        fixed = version_path(held, sha256)
+        if not self._archive.holds(held, sha256, key=fixed):
+            if not self._archive.holds(held, sha256):
+                return None
+            self._archive.store.copy(held, fixed)
+        return fixed
+
     def _is_there(self, path: str) -> bool:
         try:
             self._archive.store.head(path)
@@ -79,8 +96,16 @@ def _name(key: FieldKey, sha256: str) -> str:
 
 def _with(before: bytes | None, new: dict[str, str], key: str) -> bytes | None:
     known = {} if before is None else _decoded(before, key)
-    told = known | new
+    told = _latest(known | new)
     return None if told == known else msgspec.json.encode(told, order="sorted")
+
+
+def _latest(told: dict[str, str]) -> dict[str, str]:
+    """The contents of each field that are held by its latest runs: their paths differ in the run alone."""
+    fields = defaultdict[str, list[tuple[str, str]]](list)
+    for name, path in told.items():
+        fields[name.rpartition("/")[0]].append((path, name))
+    return {name: path for held in fields.values() for path, name in sorted(held)[-MOST_CONTENTS:]}
 
 
 def _decoded(data: bytes, key: str) -> dict[str, str]:

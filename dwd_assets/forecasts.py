@@ -157,6 +157,8 @@ def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Do
     asked = absent or paths
     wanted = [Wanted(_request(office, issue, before, at, asked[at]), issue.deadline) for at in asked]
     with Recorder(office.store, issue.collection, issue.period) as recorder:
+        if absent:
+            recorder.tell(lambda told: _opened(told, issue, {issue.path(station) for station in stations}))
         single = _Single(office, issue, before, recorder)
         for outcome in fetch_all(office.client, wanted, at_once=_FILES_AT_ONCE):
             single.take(asked[outcome.wanted.request.path], outcome)
@@ -172,6 +174,12 @@ def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Do
         requests=len(asked),
         failed=single.failed,
     )
+
+
+def _opened(told: Ledger, issue: Issue, expected: set[str]) -> Ledger:
+    """The ledger while single stations' files come: what is expected is missing until it is kept."""
+    missing = tuple(sorted(expected - told.kept.keys()))
+    return msgspec.structs.replace(told, deadline=issue.deadline, missing=missing)
 
 
 def _request(office: Office, issue: Issue, before: Ledger, address: str, station: str) -> Request:

@@ -9,10 +9,11 @@ from dwd_assets.assets import tell_without_run, translated
 from dwd_assets.collections import Collection, field_asset
 from dwd_assets.office import Office
 from dwd_assets.reconciling import reconcile
-from dwd_assets.runs import MODE_TAG
+from dwd_assets.runs import LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import UPKEEP, prune_routine_runs
 
 KEEP_ROUTINE_RUNS = timedelta(days=1)
+KEEP_RUNS_OF_LOSSES = timedelta(days=30)
 
 UPKEEP_TAGS = {MODE_TAG: UPKEEP}
 
@@ -64,10 +65,20 @@ def reconcile_job() -> None:
     compare_with_the_server()
 
 
+def _tells_of_loss(record: dg.RunRecord, now: datetime) -> bool:
+    """Whether a run says that something is lost, which without it would not be seen of its partition any more."""
+    return (
+        record.dagster_run.tags.get(WHY_TAG) == LOST and now - record.create_timestamp < KEEP_RUNS_OF_LOSSES
+    )
+
+
 @dg.op
 def forget_routine_runs_of_dwd(context: dg.OpExecutionContext) -> None:
-    """Delete finished live and upkeep runs older than a day from Dagster's own storage."""
-    pruned = prune_routine_runs(context.instance, MODE_TAG, datetime.now(UTC) - KEEP_ROUTINE_RUNS)
+    """Delete finished live and upkeep runs older than a day from Dagster's own storage; of losses, than a month."""
+    now = datetime.now(UTC)
+    pruned = prune_routine_runs(
+        context.instance, MODE_TAG, now - KEEP_ROUTINE_RUNS, lambda record: _tells_of_loss(record, now)
+    )
     context.log.info(f"{pruned} finished routine runs forgotten")
     context.add_output_metadata({"runs": pruned})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -36,6 +37,9 @@ _RUN_HOURS = {
 }
 _OTHER_RUN_HOURS = 3
 
+_LOOKS_AT_ONCE = 8
+"""Runs that are asked for at the same time: one after the other, a slow server would cost a sensor its minute."""
+
 _RUNS_KEPT = 8
 _SHORTEST_KEPT = timedelta(hours=24)
 _FIRST_FILE = timedelta(minutes=44)
@@ -60,10 +64,17 @@ def runs_due(office: Office, model: str, now: datetime) -> tuple[Due, ...]:
     """The runs that are not complete and of which something can probably be fetched now, the soonest deleted first.
 
     That is where the next field that is expected is there and settled (one request, without a body), or where
-    it is time to try again for what is missing. A complete run costs no request. Raises `StoreError`.
+    it is time to try again for what is missing. A complete run costs no request. A run that cannot be asked for
+    costs no other; where none is due then, that raises its `OpendataError`. Raises `StoreError`.
     """
-    runs = (run for run in _runs(model, now) if _is_due(office, model, run, now))
-    return tuple(sorted(Due(deadline(model, run), model, run_text(run)) for run in runs))
+    runs = tuple(_runs(model, now))
+    with ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="due") as pool:
+        looks = tuple(pool.map(lambda run: _look(office, model, run, now), runs))
+    due = [run for run, look in zip(runs, looks, strict=True) if look is True]
+    faults = [look for look in looks if isinstance(look, OpendataError)]
+    if faults and not due:
+        raise faults[0]
+    return tuple(sorted(Due(deadline(model, run), model, run_text(run)) for run in due))
 
 
 def archive_run(
@@ -105,6 +116,14 @@ def _runs(model: str, now: datetime) -> Iterator[datetime]:
     while now < deadline(model, run):
         yield run
         run -= timedelta(hours=run_hours(model))
+
+
+def _look(office: Office, model: str, run: datetime, now: datetime) -> bool | OpendataError:
+    """Whether a run is due, or why nobody can tell."""
+    try:
+        return _is_due(office, model, run, now)
+    except OpendataError as fault:
+        return fault
 
 
 def _is_due(office: Office, model: str, run: datetime, now: datetime) -> bool:
@@ -160,15 +179,12 @@ def _earliest(keys: list[FieldKey]) -> list[FieldKey]:
 def _is_there(office: Office, fields: list[FieldKey], failed: Mapping[str, Failed], now: datetime) -> bool:
     """Whether one of these fields, drawn anew each time, is on the server, settled, and no version known as bad.
 
-    Drawn, because one that never comes must not be the one that is waited for.
+    Drawn, because one that never comes must not be the one that is waited for. Raises `OpendataError`.
     """
     if not fields:
         return False
     drawn = random.Random(now.isoformat()).choice(fields)
-    try:
-        seen = office.client.look(address(drawn))
-    except OpendataError:
-        return False
+    seen = office.client.look(address(drawn))
     if seen is None or (seen.version.modified is not None and not is_settled(seen.version.modified, now)):
         return False
     bad = failed.get(archive_path(drawn))

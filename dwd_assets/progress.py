@@ -100,7 +100,10 @@ class Recorder:
 
 
 def noted(before: Ledger, kept: Mapping[str, Kept], failed: Mapping[str, Failed]) -> Ledger:
-    """A ledger with these files in it; the attempts that failed before count."""
+    """A ledger with these files in it; the attempts that failed before count.
+
+    An earlier content that another writer told of meanwhile goes on being told of: it is kept.
+    """
     failures = {path: fault for path, fault in before.failed.items() if path not in kept}
     for path, fault in failed.items():
         known = failures.get(path)
@@ -108,7 +111,17 @@ def noted(before: Ledger, kept: Mapping[str, Kept], failed: Mapping[str, Failed]
         failures[path] = msgspec.structs.replace(fault, attempts=attempts)
     return msgspec.structs.replace(
         before,
-        kept={**before.kept, **kept},
+        kept={
+            **before.kept,
+            **{path: _with_earlier(before.kept.get(path), each) for path, each in kept.items()},
+        },
         missing=tuple(path for path in before.missing if path not in kept),
         failed=failures,
     )
+
+
+def _with_earlier(before: Kept | None, kept: Kept) -> Kept:
+    """A file with the earlier contents of both; a content that it has again is none of them."""
+    known = {kept.sha256, *(each.sha256 for each in kept.earlier)}
+    others = () if before is None else tuple(each for each in before.earlier if each.sha256 not in known)
+    return msgspec.structs.replace(kept, earlier=(*others, *kept.earlier)) if others else kept

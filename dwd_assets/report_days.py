@@ -219,6 +219,9 @@ def rebuild(
     """
     arrivals = _arrivals(office.store, day, stations)
     told = ledger.read(office.store, COLLECTION, keys.day_name(day))
+    if not arrivals and not told.revision:
+        tallies.setdefault(day, Tally(told))  # nobody looked at it, so that nothing is known to be lost
+        return
 
     def remade(station: str) -> _Merged:
         job = _Job(day, station)

@@ -103,6 +103,7 @@ class RunPass:
         self._tally = _Tally()
         self._stopped: StoreError | None = None
         self._old_is_gone = False
+        self._asked_for = set(before.missing)
 
     def go(self, *, recheck: bool, also: Iterable[str]) -> Done:
         """Do it. Raises `StoreError` (`BelowFloor` among them) after telling the ledger what could be told."""
@@ -110,9 +111,9 @@ class RunPass:
         self._catalogue = read_catalogue(self._office.store, self._model)
         self._update_catalogue(again=False)
         with Recorder(self._office.store, self._model, self._before.period) as recorder:
-            self._fetch_trees(self._unkept(), recorder)
+            self._fetch_unkept(recorder)
             if self._has_ended() and self._update_catalogue(again=True):
-                self._fetch_trees(self._unkept(), recorder)
+                self._fetch_unkept(recorder)
             if recheck:
                 self._fetch_trees(self._known(), recorder)
             self._fetch_trees(self._named(also), recorder)
@@ -177,6 +178,13 @@ class RunPass:
         return (after.v1, after.old) != (before.v1, before.old)
 
     # Fetching
+
+    def _fetch_unkept(self, recorder: Recorder) -> None:
+        """What is told while fields come must not look whole: what is expected is missing from the start."""
+        fields = self._unkept()
+        if fields:
+            recorder.tell(self._opened)
+        self._fetch_trees(fields, recorder)
 
     def _fetch_trees(self, fields: list[Field], recorder: Recorder) -> None:
         """Each tree by itself: how far one has come tells nothing of the other."""
@@ -336,6 +344,15 @@ class RunPass:
         sources = (kept.source for kept in self._kept.values() if kept.source is not None)
         return max((source.modified for source in sources if source.modified is not None), default=None)
 
+    def _opened(self, before: Ledger) -> Ledger:
+        """The ledger while fields come."""
+        return msgspec.structs.replace(
+            before,
+            deadline=self._deadline,
+            expects_more=self._grows(before.kept),
+            missing=self._told_missing(before, self._missing(before.kept)),
+        )
+
     def _concluded(self, before: Ledger) -> Ledger:
         missing = self._missing(before.kept)
         return msgspec.structs.replace(
@@ -343,9 +360,15 @@ class RunPass:
             looked_at=self._office.clock(),
             deadline=self._deadline,
             expects_more=self._grows(before.kept),
-            missing=tuple(each.path for each in missing),
+            missing=self._told_missing(before, missing),
             warnings=tuple(self._warnings(before.kept, missing)),
         )
+
+    def _told_missing(self, told: Ledger, missing: tuple[Field, ...]) -> tuple[str, ...]:
+        """What is missing by this pass, and what another one, with a later catalogue, found missing meanwhile."""
+        own = tuple(each.path for each in missing)
+        self._asked_for.update(own, (each.path for each in self._expected))
+        return (*own, *(path for path in told.missing if path not in self._asked_for))
 
     def _warnings(self, kept: dict[str, Kept], missing: tuple[Field, ...]) -> Iterator[str]:
         for name in sorted(gone_parameters(self._catalogue.gone, self._run)):

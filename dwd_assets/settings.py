@@ -5,7 +5,7 @@ Names of the replaced crawler are taken where ours are not set (`.env.example` l
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -79,7 +79,7 @@ class DwdSettings(ArchiveSettings):
     """Stations whose reports are archived; unset: all."""
 
     start_day: date | None = Field(default=None, validation_alias="DWD_START_DATE")
-    """The first day that is a partition; unset: this year's first."""
+    """The first day that is a partition; unset: the first of the year that it was a week ago."""
 
     fields_wait_minutes: float = Field(
         default=1,
@@ -182,4 +182,5 @@ class DwdSettings(ArchiveSettings):
 
     def first_day(self, today: date) -> date:
         """The first day that is a partition."""
-        return self.start_day or today.replace(month=1, day=1)
+        # Not of this year from its first second on: the server still has what began before.
+        return self.start_day or (today - timedelta(days=7)).replace(month=1, day=1)

@@ -5,8 +5,9 @@ A code location marks its routine runs by a tag of its own, whose value says wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,9 @@ UNDER_WAY = (
 )
 
 SILENT = timedelta(minutes=5)
-"""A live run logs a line a file. One that said nothing for so long has no process any more."""
+"""A live run says something more often, if need be by `signs_of_life`. One that did not has no process any more."""
+
+SIGN_OF_LIFE_S = 60.0
 
 PRUNE_AT_ONCE = 200
 
@@ -56,6 +59,24 @@ def end_lost_runs(instance: DagsterInstance, mode_tag: str, now: datetime) -> li
     return [record.dagster_run.run_id for record in lost]
 
 
+@contextmanager
+def signs_of_life(log: Callable[[str], None], every_s: float | None = None) -> Iterator[None]:
+    """Log a line now and then while work goes on that may be silent for long, so that its run is not taken for lost."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(SIGN_OF_LIFE_S if every_s is None else every_s):
+            log("still at work")
+
+    teller = threading.Thread(target=tell, name="signs-of-life", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
 def _is_silent(instance: DagsterInstance, record: RunRecord, now: datetime) -> bool:
     run = record.dagster_run
     started = record.start_time
@@ -73,15 +94,27 @@ def is_under_way(instance: DagsterInstance, job_name: str) -> bool:
     return instance.get_runs_count(RunsFilter(job_name=job_name, statuses=list(UNDER_WAY))) > 0
 
 
-def prune_routine_runs(instance: DagsterInstance, mode_tag: str, before: datetime) -> int:
+def prune_routine_runs(
+    instance: DagsterInstance,
+    mode_tag: str,
+    before: datetime,
+    spares: Callable[[RunRecord], bool] | None = None,
+) -> int:
     """Forget a code location's finished live and upkeep runs created before a time; tells how many.
+
+    A run that `spares` says yes to stays, with what it tells of its partition.
 
     Their events and captured output go too. A partition whose newest materialization goes with them is
     reported again without a run, with the same metadata, so that it stays green and its counts can be read.
     """
-    pruned = 0
-    while records := _prunable(instance, mode_tag, before):
-        run_ids = [record.dagster_run.run_id for record in records]
+    pruned, spared = 0, None
+    while records := _prunable(instance, mode_tag, before, spared):
+        run_ids = []
+        for record in records:
+            if spares is not None and spares(record):
+                spared = record.dagster_run.run_id
+            else:
+                run_ids.append(record.dagster_run.run_id)
         for event in _last_words(instance, run_ids):
             instance.report_runless_asset_event(event)
         for run_id in run_ids:
@@ -90,11 +123,14 @@ def prune_routine_runs(instance: DagsterInstance, mode_tag: str, before: datetim
     return pruned
 
 
-def _prunable(instance: DagsterInstance, mode_tag: str, before: datetime) -> list[RunRecord]:
+def _prunable(
+    instance: DagsterInstance, mode_tag: str, before: datetime, spared: str | None
+) -> list[RunRecord]:
+    """The oldest runs that can be forgotten, of those after the last that was spared."""
     finished = RunsFilter(
         tags={mode_tag: [LIVE, UPKEEP]}, statuses=list(FINISHED_STATUSES), created_before=before
     )
-    return list(instance.get_run_records(finished, limit=PRUNE_AT_ONCE, ascending=True))
+    return list(instance.get_run_records(finished, limit=PRUNE_AT_ONCE, ascending=True, cursor=spared))
 
 
 def _last_words(instance: DagsterInstance, run_ids: Iterable[str]) -> Iterator[dg.AssetMaterialization]:

@@ -12,15 +12,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dwd_assets import sensors
+from dwd_assets import jobs, sensors
 from dwd_assets.collections import begin, collections
 from dwd_assets.definitions import build_definitions
 from dwd_assets.jobs import live_job_name
 from dwd_assets.partitions import partitions_of, recent_periods
-from dwd_assets.runs import MODE_TAG
+from dwd_assets.progress import Due
+from dwd_assets.runs import DUE, LOST, MODE_TAG, WHY_TAG
 from dwd_assets.settings import DwdSettings
 from dwd_assets.simulator.faults import Fault
+from orchestration import runs
 from orchestration.runs import LIVE
+from store import ledger
 from tests.dwd.model_world import FIELDS, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
@@ -128,6 +131,18 @@ def test_a_run_whose_files_the_server_deleted_fails_and_says_what_is_lost(dagste
     assert PERIOD not in dagster.asked(), "a loss is told once"
 
 
+def test_a_run_that_tells_of_a_loss_outlives_the_routine_ones(dagster, monkeypatch):
+    monkeypatch.setattr(jobs, "KEEP_ROUTINE_RUNS", timedelta(0))
+    ended = [
+        dagster.run(PERIOD, tags={MODE_TAG: LIVE, WHY_TAG: why}).run_id for why in (DUE, LOST, DUE, LOST)
+    ]
+    job = dagster.definitions.resolve_job_def("dwd_prune_runs")
+    for keep, left in ((timedelta(days=30), {ended[1], ended[3]}), (timedelta(0), set())):
+        monkeypatch.setattr(jobs, "KEEP_RUNS_OF_LOSSES", keep)
+        assert job.execute_in_process(instance=dagster.instance).success
+        assert {run_id for run_id in ended if dagster.instance.has_run(run_id)} == left
+
+
 def test_a_file_that_fails_verification_is_a_warning_with_its_reason(dagster):
     dagster.world.simulator.fail("*T_2M*PT004H*", Fault.PAGE)
     result = dagster.run(PERIOD)
@@ -147,6 +162,73 @@ def test_after_an_outage_the_oldest_run_goes_first_and_one_at_a_time(dagster):
     assert whole == sorted(whole)
     assert len(whole) >= 7
     assert PERIOD in dagster.green()
+
+
+def turns(files: dict[str, int], memory: sensors.Memory, of: list[str]) -> tuple[str, sensors.Memory]:
+    due = [Due(begin(period) + timedelta(hours=24), "icon-d2", period) for period in of]
+    following, memory = sensors.next_turn(due, memory, files.__getitem__, ALL_THERE)
+    return following.period, memory
+
+
+def test_a_run_that_brings_nothing_lets_the_others_go_first():
+    old, new = "2026091600", PERIOD
+    files, memory, order = {old: 7, new: 0}, sensors.Memory(), []
+    for _ in range(5):
+        asked, memory = turns(files, memory, [old, new])
+        files[new] += asked == new and files[new] < 2
+        order.append(asked)
+    assert order == [old, new, new, new, old], "the newer one has turns as long as it grows"
+
+
+def test_a_run_that_grows_goes_on_before_later_ones():
+    old, new = "2026091600", PERIOD
+    files, memory = {old: 7, new: 0}, sensors.Memory()
+    for _ in range(3):
+        asked, memory = turns(files, memory, [old, new])
+        assert asked == old
+        files[old] += 1
+
+
+def test_a_run_that_rests_does_not_get_ahead_again():
+    rests, new = "2026091600", PERIOD
+    files, memory = {rests: 7, new: 3}, sensors.Memory()
+    _, memory = turns(files, memory, [rests])
+    _, memory = turns({rests: 7, new: 2}, memory, [new])
+    asked, _ = turns(files, memory, [rests, new])
+    assert asked == new
+
+
+def test_what_a_sensor_remembers_does_not_grow(dagster):
+    memory = sensors.Memory(asked={"2026090100": 5, PERIOD: 1})
+    _, after = turns({PERIOD: 2}, memory, [PERIOD])
+    assert after.asked == {PERIOD: 2}
+
+
+def test_a_run_that_always_fails_does_not_keep_the_others_from_being_asked_for(dagster):
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=5))
+    asked = {dagster.asked()[0] for _ in range(3)}
+    assert len(asked) == 3, "none of them brought anything"
+
+
+def test_nothing_that_is_no_partition_is_asked_for(local_store, tmp_path):
+    with opened(local_store, ALL_THERE, start_day=FIRST) as world:
+        dagster = Dagster(world, tmp_path / "dagster")
+        world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+        dagster.run(PERIOD)
+        world.simulator.clock.turn(NOON + timedelta(hours=25))
+        icon, now = dagster.collections["icon-d2"], world.office.clock()
+        lost, _ = sensors.newly_lost(world.office, icon, sensors.Memory(), now, date(2026, 9, 16))
+        assert lost == [PERIOD]
+        lost, _ = sensors.newly_lost(world.office, icon, sensors.Memory(), now, date(2026, 9, 17))
+        assert lost == []
+
+
+def test_a_run_that_is_at_work_for_long_is_not_taken_for_lost(dagster, monkeypatch):
+    monkeypatch.setattr(runs, "SIGN_OF_LIFE_S", 0.05)
+    dagster.world.simulator.fail("*T_2M*PT001H*", Fault.SLOW)
+    result = dagster.run(PERIOD)
+    messages = [entry.user_message for entry in dagster.instance.all_logs(result.run_id)]
+    assert "still at work" in messages
 
 
 @pytest.mark.parametrize(("level", "told"), [("info", True), ("warn", False)])
@@ -207,6 +289,11 @@ def test_an_old_day_of_reports_is_made_anew_of_the_raw_ones(dagster):
     asked = len(dagster.world.simulator.requests)
     assert dagster.run("20260916", "poi_reports").success
     assert len(dagster.world.simulator.requests) == asked
+
+
+def test_a_day_of_reports_from_before_the_archive_began_is_not_called_lost(dagster):
+    assert dagster.run("20260903", "poi_reports").success
+    assert ledger.read_summary(dagster.world.store, "poi", "20260903") is None
 
 
 @pytest.mark.parametrize(

@@ -179,8 +179,14 @@ def test_the_log_levels_of_the_replaced_crawler_are_taken(read, level):
     assert read(LOG_LEVEL=level).log_level == level.lower()
 
 
+def test_what_began_before_new_years_eve_ended_is_a_partition_as_long_as_the_server_has_it(read):
+    assert read().first_day(date(2027, 1, 1)) == date(2026, 1, 1)
+    assert read().first_day(date(2027, 1, 6)) == date(2026, 1, 1)
+
+
 def test_the_first_day_is_this_years_unless_one_is_named(read):
     assert read().first_day(date(2026, 9, 16)) == date(2026, 1, 1)
+    assert read().first_day(date(2026, 1, 8)) == date(2026, 1, 1)
     assert read(DWD_START_DATE="2024-02-29").first_day(date(2026, 9, 16)) == date(2024, 2, 29)
 
 

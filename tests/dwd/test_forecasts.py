@@ -454,3 +454,14 @@ def test_a_kill_among_single_files_leaves_nothing_false(opened, server, store, d
     archive(opened(store, mosmix_stations=SHORT))
     assert checked_ledger(store, "L", PERIOD).state(server.clock.now()) == "complete"
     assert set(stored(store, "L", PERIOD)) == set(SHORT)
+
+
+def test_a_kill_after_a_single_file_was_told_leaves_no_issue_that_looks_whole(
+    opened, server, local_store, monkeypatch
+):
+    monkeypatch.setattr("dwd_assets.progress.BATCH_FILES", 1)
+    with pytest.raises(StoreError):
+        archive(opened(MortalStore(local_store, 2, after=False), mosmix_stations=SHORT))
+    told = ledger.read(local_store, "mosmix-l", PERIOD)
+    assert (len(told.kept), len(told.missing)) == (1, 1)
+    assert told.state(server.clock.now()) == "partial"

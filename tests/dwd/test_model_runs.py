@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -568,3 +569,23 @@ def test_a_field_without_any_value_is_kept_noted_and_warned_of(local_store, monk
         assert world.ledger(NOON).kept[OLD_T_2M].notes == ("all values are missing",)
         assert "t_2m: all values are missing in 5 fields" in world.ledger(NOON).warnings
         assert world.state(NOON) == "complete"
+
+
+# A server that is slow, or answers for some runs only
+
+
+def test_a_slow_server_is_asked_for_all_runs_at_once(local_store):
+    plan = Plan(catalogue=CATALOGUE, lag=timedelta(minutes=2), slow_s=1.0)
+    with opened(local_store, NOON + timedelta(hours=20), plan=plan) as world:
+        world.archive(NOON)
+        world.simulator.fail("*", Fault.SLOW)
+        begun_s = time.monotonic()
+        assert len(world.due()) >= 6
+        assert time.monotonic() - begun_s < 5
+
+
+def test_runs_that_cannot_be_asked_for_do_not_hide_older_ones(local_store):
+    with opened(local_store, NOON + timedelta(hours=20)) as world:
+        world.archive(NOON)
+        world.simulator.fail("*2026-09-17T*", Fault.UNAVAILABLE)
+        assert world.due()[:2] == ["2026091609", "2026091615"]

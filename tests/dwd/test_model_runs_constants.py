@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dwd_assets.archive import Archive
+from dwd_assets.constants import MOST_CONTENTS, Constants
 from dwd_assets.formats.paths import parse_archive_path, version_path
+from store import keys
 from tests.dwd.model_world import CATALOGUE, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
@@ -47,9 +51,13 @@ def test_as_pointers_equal_constants_are_named_by_the_ledger_alone(store):
         world.archive(LATER)
         assert world.state(LATER) == "complete"
         kept = world.ledger(LATER).kept[AFTER]
-        assert (kept.held_at, kept.stored_bytes) == (BEFORE, 0)
+        assert (kept.held_at, kept.stored_bytes) == (version_path(BEFORE, kept.sha256), 0)
         assert AFTER not in world.stored_files()
-        assert len(world.stored_files()) == 2 * V1_FILES - 3
+        assert len(world.stored_files()) == 2 * V1_FILES
+        last = LATER + timedelta(hours=3)
+        world.simulator.clock.turn(last + timedelta(hours=2, minutes=5))
+        world.archive(last)
+        assert len(world.stored_files()) == 3 * V1_FILES - 3
         world.audit(LATER)
 
 
@@ -63,7 +71,7 @@ def test_what_is_held_and_damaged_is_not_linked_to(local_store):
         last = LATER + timedelta(hours=3)
         world.simulator.clock.turn(last + timedelta(hours=2, minutes=5))
         world.archive(last)
-        assert world.ledger(last).kept[HSURF.format(2026091618, 2026091618)].held_at == AFTER
+        assert world.ledger(last).kept[HSURF.format(2026091618, 2026091618)].held_at.startswith(AFTER)
 
 
 def test_constants_that_differ_are_each_stored(local_store):
@@ -74,6 +82,28 @@ def test_constants_that_differ_are_each_stored(local_store):
         contents = {world.ledger(run).kept[path].sha256 for run, path in ((NOON, BEFORE), (LATER, AFTER))}
         assert len(contents) == 2
         world.audit(LATER)
+
+
+def test_a_pointer_stays_true_where_the_run_that_it_points_to_gets_another_constant(local_store):
+    with opened(local_store, LATER_THERE, constants_as_pointers=True) as world:
+        world.archive(NOON)
+        world.archive(LATER)
+        world.simulator.world.overwrite(ADDRESS.replace("T15", "T12"), world.now)
+        world.simulator.clock.advance(timedelta(minutes=2))
+        world.archive(NOON, recheck=True)
+        assert world.ledger(NOON).kept[BEFORE].earlier
+        world.audit(LATER)
+
+
+def test_the_index_of_constants_that_differ_in_each_run_stays_small(local_store):
+    key = parse_archive_path(BEFORE)
+    for day in range(1, 29):
+        index = Constants(Archive(local_store), "icon-d2", pointers=False)
+        index.note(key, HSURF.format(f"202609{day:02}12", f"202609{day:02}12"), f"{day:064x}")
+        index.tell()
+    known = json.loads(local_store.get(keys.constants("icon-d2")).data)
+    assert min(known.values()) == HSURF.format(2026092112, 2026092112)
+    assert len(known) == MOST_CONTENTS
 
 
 def test_a_pointer_whose_constant_is_overwritten_keeps_what_it_pointed_to(local_store):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from dwd_assets.archive import Archive
+from store import ledger
 from store.objects import Store
 from tests.dwd.model_world import V1_FILES, World, opened
 from tests.nexrad.faulty_store import Tapped
@@ -80,3 +82,37 @@ def test_a_kill_once_costs_no_file(local_store, number):
         assert world.state(NOON) == "complete"
         assert all(kept.earlier == () for kept in world.ledger(NOON).kept.values())
         check_true(world, local_store)
+
+
+@pytest.mark.parametrize("number", [14, 24])
+def test_a_kill_after_some_files_were_told_leaves_no_run_that_looks_whole(local_store, monkeypatch, number):
+    monkeypatch.setattr("dwd_assets.progress.BATCH_FILES", 4)
+    with opened(local_store, ALL_THERE) as world:
+        assert killed_at(world, local_store, number)
+        assert world.ledger(NOON).kept
+        assert world.state(NOON) == "partial"
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+
+
+def test_a_pass_leaves_missing_what_another_one_found_missing_meanwhile(local_store):
+    """Two passes over a run at once: the one that ends last may know less of the run."""
+    other = "weather/icon-d2/grib/2026091612/new/icon-d2_icosahedral_single_2026091612_00000_2d_new.grib2.lz4"
+    told: list[str] = []
+
+    def before(key: str) -> None:
+        if key.endswith(".lz4") and not told:
+            told.append(key)
+            ledger.update(
+                local_store,
+                "icon-d2",
+                "2026091612",
+                lambda known: msgspec.structs.replace(known, missing=(*known.missing, other)),
+            )
+
+    with opened(local_store, ALL_THERE) as world:
+        object.__setattr__(world.office, "archive", Archive(Tapped(local_store, before)))
+        world.archive(NOON)
+        assert told
+        assert world.ledger(NOON).missing == (other,)
+        assert world.state(NOON) == "partial"

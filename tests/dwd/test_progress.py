@@ -9,7 +9,7 @@ import pytest
 
 from dwd_assets.progress import BATCH_FILES, BATCH_S, Due, Recorder, noted
 from store import ledger
-from store.ledger import Failed, Kept, Ledger
+from store.ledger import Earlier, Failed, Kept, Ledger
 from store.objects import Store
 
 NOW = datetime(2026, 9, 16, 12, tzinfo=UTC)
@@ -143,3 +143,15 @@ def test_noting_leaves_what_it_does_not_name():
 def test_what_the_server_deletes_first_sorts_first():
     soon, late = Due(NOW, "poi", "20260916"), Due(NOW + timedelta(hours=1), "icon-d2", "2026091600")
     assert sorted([late, soon]) == [soon, late]
+
+
+def test_an_earlier_content_that_another_writer_told_of_meanwhile_goes_on_being_told_of(local_store):
+    digests = {name: name * 64 for name in "abc"}
+    earlier = {name: Earlier(digest, 1, NOW) for name, digest in digests.items()}
+    theirs = msgspec.structs.replace(KEPT, sha256=digests["b"], earlier=(earlier["a"],))
+    ours = msgspec.structs.replace(KEPT, sha256=digests["c"], earlier=(earlier["b"],))
+    for each in (theirs, ours):
+        with Recorder(local_store, *RUN) as recorder:
+            recorder.kept("path", each)
+    told = held(local_store).kept["path"]
+    assert (told.sha256, told.earlier) == (digests["c"], (earlier["a"], earlier["b"]))

@@ -127,7 +127,9 @@ def test_a_live_run_without_a_process_is_ended_and_its_block_asked_for_again(wor
     run = leave_lying(world, request.tags, started=True)
     began = datetime.fromtimestamp(world.instance.get_run_record_by_id(run.run_id).start_time, UTC)
     assert runs.end_lost_runs(world.instance, MODE_TAG, began + runs.SILENT - timedelta(seconds=1)) == []
-    assert runs.end_lost_runs(world.instance, MODE_TAG, began + runs.SILENT + timedelta(seconds=60)) == [run.run_id]
+    assert runs.end_lost_runs(world.instance, MODE_TAG, began + runs.SILENT + timedelta(seconds=60)) == [
+        run.run_id
+    ]
     assert world.instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE
     world.now = NOW + timedelta(minutes=1)
     assert [one.tags[BLOCK_TAG] for one in ticker.tick().run_requests] == ["2026-04-09|KLOT"]
