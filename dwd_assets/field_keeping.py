@@ -5,8 +5,6 @@ What belongs here: one field. What does not: which fields are asked for, and the
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,11 +27,6 @@ from store.objects import StoreError
 
 LONGEST_FIELD = 256 << 20
 """Bytes that a field may unpack to; a global field of ICON has up to 12 million."""
-
-_UNPACKING = threading.BoundedSemaphore(os.cpu_count() or 1)
-"""Held while bzip2 is unpacked, which needs megabytes of tables at hand: with 16 files at once on two cores each took
-152 ms of CPU time, with two 72.
-"""
 
 _CAME = (Truncated, NotAsListed, Encoded, TooLarge)
 """Errors that tell of the file, not of the server."""
@@ -97,8 +90,7 @@ class Keeper:
     def _verified(self, wanted: Field, body: Body) -> tuple[bytes, tuple[str, ...]]:
         """The GRIB and notes about it. bzip2 has checksums; a file of the v1 tree has to be decoded instead."""
         if wanted.is_packed:
-            with _UNPACKING:
-                plain = unpack_bzip2(body.data, wanted.address, LONGEST_FIELD)
+            plain = unpack_bzip2(body.data, wanted.address, LONGEST_FIELD)
             return plain, check_field(plain, wanted.key, wanted.address, None)
         return body.data, check_field(body.data, wanted.key, wanted.address, self.office.worker)
 

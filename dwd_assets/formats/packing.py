@@ -3,8 +3,8 @@
 Nothing is given out whole that was not verified whole, and nothing is unpacked beyond a limit. bzip2 has a
 checksum for each block and one for each stream; an LZ4 frame has one over its content when the archive wrote it.
 
-Whole bzip2 files are unpacked by fbz where there is a wheel of it: of a field of 1.6 MB in 0.75 of the CPU time that
-the standard library takes, and as that does without Python's lock. What fbz refuses, the standard library judges.
+Whole bzip2 files are unpacked by compiled kernels once a process has enough of them (`bzip2.fast`). What those
+refuse, the standard library judges.
 """
 
 from __future__ import annotations
@@ -14,22 +14,11 @@ from collections.abc import Iterable, Iterator
 
 import lz4.frame
 
+from bzip2.fast import first_stream
 from dwd_assets.formats.errors import FormatError
-
-try:
-    import fbz  # type: ignore[import-untyped,unused-ignore]
-except ImportError:
-    fbz = None
 
 PIECE_BYTES = 1 << 20
 """How much is unpacked at a time: a bomb does no more harm than this beyond its limit."""
-
-_BLOCK_MARK = 0x314159265359
-_BLOCK_MARKS = tuple((_BLOCK_MARK << shift).to_bytes(7)[1:6] for shift in range(8))
-"""The bytes that the mark at the begin of a block fills whole, by how it lies to the byte."""
-
-_LONGEST_BLOCK = 900_000 // 5 * 259
-"""What a block may unpack to: of 900,000 bytes, four equal ones and a fifth are up to 259."""
 
 _BZIP2_FAULTS = (OSError, EOFError, ValueError)
 _LZ4_FAULTS = (RuntimeError, EOFError, ValueError)
@@ -41,8 +30,15 @@ def unpack_bzip2(data: bytes, name: str, limit_bytes: int) -> bytes:
     Raises `FormatError` where it is not bzip2, damaged, cut, followed by something else, or unpacks to more than
     `limit_bytes`.
     """
-    unpacked = _unpacked_by_fbz(data, limit_bytes)
-    return b"".join(unpack_bzip2_chunks((data,), name, limit_bytes)) if unpacked is None else unpacked
+    contents: list[bytes] = []
+    rest, room = memoryview(data), limit_bytes
+    while rest:
+        stream = first_stream(rest, room)
+        if stream is None:
+            return b"".join(unpack_bzip2_chunks((data,), name, limit_bytes))
+        contents.append(stream[0])
+        rest, room = rest[stream[1] :], room - len(stream[0])
+    return b"".join(contents or unpack_bzip2_chunks((data,), name, limit_bytes))
 
 
 def unpack_bzip2_chunks(chunks: Iterable[bytes], name: str, limit_bytes: int) -> Iterator[bytes]:
@@ -85,33 +81,24 @@ def unpack_lz4(data: bytes, name: str, limit_bytes: int) -> bytes:
     Raises `FormatError` where it is not LZ4, damaged, cut, followed by something else, or unpacks to more than
     `limit_bytes`.
     """
-    pieces = []
-    unpacked = 0
-    for piece in _lz4_pieces(data, name):
-        unpacked += len(piece)
-        if unpacked > limit_bytes:
-            raise FormatError(f"{name}: unpacks to more than the {limit_bytes} bytes allowed")
-        pieces.append(piece)
-    return b"".join(pieces)
+    return b"".join(unpack_lz4_chunks((data,), name, limit_bytes))
 
 
-def _unpacked_by_fbz(data: bytes, limit_bytes: int) -> bytes | None:
-    """The content of a bzip2 file; none for what fbz refuses, and for what might be beyond the limit.
+def unpack_lz4_chunks(chunks: Iterable[bytes], name: str, limit_bytes: int) -> Iterator[bytes]:
+    """The content of one LZ4 frame that comes in chunks, in pieces of at most `PIECE_BYTES`.
 
-    fbz unpacks without a limit, so it gets nothing whose blocks could come to more.
+    Pieces come before the end is known, so whoever takes them keeps them apart until the iterator ends, or knows
+    them already. Raises `FormatError` as `unpack_lz4` does.
     """
-    if fbz is None or not data or _most_blocks(data) * _LONGEST_BLOCK > limit_bytes:
-        return None
-    try:
-        unpacked: bytes = fbz.decompress(data, "bzip2", threads=1)
-    except fbz.BadCompressedFile:
-        return None
-    return unpacked
-
-
-def _most_blocks(data: bytes) -> int:
-    """How many blocks a bzip2 file has at most: each begins with a mark, at any bit."""
-    return sum(data.count(mark) for mark in _BLOCK_MARKS)
+    stream = _Lz4(name)
+    unpacked = 0
+    for chunk in chunks:
+        for piece in stream.fed(chunk):
+            unpacked += len(piece)
+            if unpacked > limit_bytes:
+                raise FormatError(f"{name}: unpacks to more than the {limit_bytes} bytes allowed")
+            yield piece
+    stream.finish()
 
 
 class _Bzip2:
@@ -157,19 +144,42 @@ class _Bzip2:
             ) from fault
 
 
-def _lz4_pieces(data: bytes, name: str) -> Iterator[bytes]:
-    if not data:
-        raise FormatError(f"{name}: is empty")
-    stream = lz4.frame.LZ4FrameDecompressor()
-    try:
-        yield stream.decompress(data, PIECE_BYTES)
-        while not stream.eof and not stream.needs_input:
-            yield stream.decompress(b"", PIECE_BYTES)
-    except _LZ4_FAULTS as fault:
-        raise FormatError(
-            f"{name}: not an LZ4 frame, or damaged: begins with {data[:16]!r}: {fault}"
-        ) from fault
-    if not stream.eof:
-        raise FormatError(f"{name}: cut after {len(data)} bytes, before the end of its LZ4 frame")
-    if stream.unused_data:
-        raise FormatError(f"{name}: {len(stream.unused_data)} bytes after the end of its LZ4 frame")
+class _Lz4:
+    """One LZ4 frame, fed in chunks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._stream = lz4.frame.LZ4FrameDecompressor()
+        self._fed_bytes = 0
+        self._bytes_after = 0
+
+    def fed(self, chunk: bytes) -> Iterator[bytes]:
+        """What a chunk unpacks to, so far."""
+        if self._stream.eof:
+            self._bytes_after += len(chunk)
+        elif chunk:
+            yield from self._pieces(chunk)
+        self._fed_bytes += len(chunk)
+
+    def finish(self) -> None:
+        """Raise `FormatError` unless the frame came to its end, and nothing after it."""
+        if not self._fed_bytes:
+            raise FormatError(f"{self._name}: is empty")
+        if not self._stream.eof:
+            raise FormatError(
+                f"{self._name}: cut after {self._fed_bytes} bytes, before the end of its LZ4 frame"
+            )
+        after = len(self._stream.unused_data or b"") + self._bytes_after
+        if after:
+            raise FormatError(f"{self._name}: {after} bytes after the end of its LZ4 frame")
+
+    def _pieces(self, chunk: bytes) -> Iterator[bytes]:
+        try:
+            yield self._stream.decompress(chunk, PIECE_BYTES)
+            while not self._stream.eof and not self._stream.needs_input:
+                yield self._stream.decompress(b"", PIECE_BYTES)
+        except _LZ4_FAULTS as fault:
+            raise FormatError(
+                f"{self._name}: not an LZ4 frame, or damaged, in what begins at byte {self._fed_bytes} with "
+                f"{chunk[:16]!r}: {fault}"
+            ) from fault

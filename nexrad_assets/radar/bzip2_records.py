@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bzip2.fast import first_stream
+
 HEADER_BYTES = 24
 SIZE_WORD_BYTES = 4
 
@@ -88,6 +90,9 @@ def records(data: bytes) -> Iterator[Record]:
 
 
 def _unpack(number: int, packed: memoryview, *, last: bool) -> Record:
+    fast = first_stream(packed, MAX_RECORD_BYTES)
+    if fast is not None:
+        return Record(number, fast[0], fault=_stray(number, bytes(packed[fast[1] :]), last=last))
     stream = bz2.BZ2Decompressor()
     try:
         unpacked = stream.decompress(packed, MAX_RECORD_BYTES)

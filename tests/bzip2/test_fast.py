@@ -1,0 +1,70 @@
+"""When the kernels are loaded, and what happens where they cannot be."""
+
+import bz2
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from bzip2.fast import Kernels
+
+CONTENT = b"eleven degrees, " * 5000
+PACKED = bz2.compress(CONTENT)
+
+WITHOUT_NUMBA = """
+import bz2, sys
+sys.modules["numba"] = None
+from bzip2.fast import Kernels
+kernels = Kernels(worth_bytes=0)
+packed = bz2.compress(b"content")
+print([kernels.first_stream(packed, 100) for _ in range(3)])
+"""
+
+NOT_WORTH_IT = """
+import bz2, sys
+from bzip2.fast import first_stream
+print(first_stream(bz2.compress(b"content"), 100), "numba" in sys.modules)
+"""
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+
+
+def test_a_process_that_unpacks_little_does_not_load_them():
+    assert run(NOT_WORTH_IT).stdout.split() == ["None", "False"]
+
+
+def test_they_are_loaded_once_a_process_has_unpacked_enough():
+    kernels = Kernels(worth_bytes=2 * len(PACKED))
+    results = [kernels.first_stream(PACKED, len(CONTENT)) for _ in range(4)]
+    assert results == [None, None, *[(CONTENT, len(PACKED))] * 2]
+
+
+def test_where_numba_is_missing_it_is_said_once_and_the_standard_library_is_asked():
+    told = run(WITHOUT_NUMBA)
+    assert told.stdout.strip() == "[None, None, None]"
+    assert told.stderr.count("by the standard library") == 1
+
+
+def test_what_they_refuse_is_left_to_the_standard_library():
+    kernels = Kernels(worth_bytes=0)
+    assert kernels.first_stream(PACKED[:-1], len(CONTENT)) is None
+    assert kernels.first_stream(PACKED, len(CONTENT) - 1) is None
+    assert kernels.first_stream(PACKED, len(CONTENT)) == (CONTENT, len(PACKED))
+
+
+def test_threads_share_them_and_none_waits_for_the_loading():
+    kernels = Kernels(worth_bytes=0)
+    begin = threading.Barrier(6)
+
+    def unpacked(_: int) -> list[bytes]:
+        begin.wait()
+        streams = [kernels.first_stream(PACKED, len(CONTENT)) for _ in range(20)]
+        return [stream[0] for stream in streams if stream is not None]
+
+    with ThreadPoolExecutor(6) as threads:
+        contents = [content for each in threads.map(unpacked, range(6)) for content in each]
+    assert set(contents) == {CONTENT}
