@@ -1,11 +1,7 @@
-"""`python -m api`: serve on the address and port of the settings."""
+"""`python -m api`: serve on the address and port of the settings, by the server that they name."""
 
-import uvicorn
-
+from api.serving import serve
 from api.settings import ApiSettings
 
 if __name__ == "__main__":
-    settings = ApiSettings()
-    uvicorn.run(
-        "api.app:app", host=settings.host, port=settings.port, server_header=False, proxy_headers=False
-    )
+    serve(ApiSettings())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.conditional import Asked, byte_range, gzip_wanted, not_modified
-from api.replies import Body, Header, Reply
+from api.replies import Body, Header, Reply, Still
 
 
 def negotiated(body: Body, asked: Asked, headers: tuple[Header, ...]) -> Reply:
@@ -15,12 +15,17 @@ def negotiated(body: Body, asked: Asked, headers: tuple[Header, ...]) -> Reply:
 
 
 def partial(
-    data: bytes, content_type: bytes, etag: bytes, headers: tuple[Header, ...], asked: Asked
+    data: bytes,
+    content_type: bytes,
+    etag: bytes,
+    headers: tuple[Header, ...],
+    asked: Asked,
+    still: Still | None = None,
 ) -> Reply:
-    """Some bytes, or the part of them that is asked for. Raises `RangeNotSatisfiable`."""
+    """Some bytes, or the part of them that is asked for; `still` tells of the whole. Raises `RangeNotSatisfiable`."""
     headers = (*headers, (b"content-type", content_type))
     part = byte_range(asked, etag, len(data))
     if part is None:
-        return Reply(200, headers, data)
+        return Reply(200, headers, data, still)
     place = b"bytes %d-%d/%d" % (part.start, part.stop - 1, len(data))
     return Reply(206, (*headers, (b"content-range", place)), data[part])

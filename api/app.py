@@ -1,8 +1,9 @@
 """The HTTP API: `uvicorn api.app:app`, or `python -m api`.
 
-Assembles, nothing else. From the outside in: `Envelope` (headers of every answer), `Measured` (counts), `ShortPath`
-(the contract's GET routes and what has a digest in its address, as bytes), FastAPI (everything else, and the
-documentation of all).
+Assembles, nothing else. From the outside in: `Hot` (images that were asked for before), `Envelope` (headers of every
+answer), `Measured` (counts), `ShortPath` (the contract's GET routes and what has a digest in its address, as bytes),
+FastAPI (everything else, and the documentation of all). They are around FastAPI, not in it: what FastAPI does ahead of
+any middleware takes as long as all of an image's answer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
@@ -17,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import health, metrics, reference, viewer_files, writes
 from api.catalog import Catalog, Clock, utc_now
@@ -26,6 +29,7 @@ from api.events import Broadcaster, Stream, end_with_the_process
 from api.feeds import ArchiveFeed, ScanFeed
 from api.flags import Flags
 from api.flights import Flights
+from api.hot import Hot, HotAnswers
 from api.legacy import Legacy
 from api.metrics import EVENTS, Measured, Metrics, State
 from api.opener import Opener
@@ -53,12 +57,28 @@ FIRST_LOOK_S = 2.0
 """How long the start waits for the first look at the store; without an answer it goes on."""
 
 
+class Api:
+    """The ASGI application: what FastAPI answers, and what is answered ahead of it."""
+
+    def __init__(self, fastapi: FastAPI, front: ASGIApp) -> None:
+        self.fastapi = fastapi
+        self._front = front
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or live through a lifespan."""
+        await self._front(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of all routes."""
+        return self.fastapi.openapi()
+
+
 def create_app(
     settings: ApiSettings | None = None,
     store: Store | None = None,
     clock: Clock = utc_now,
     archive: Store | None = None,
-) -> FastAPI:
+) -> Api:
     """The application: settings are of the environment where not given, and the stores of the settings.
 
     The DWD archive is in `archive`; where that is not given, in `store` if that is.
@@ -109,11 +129,11 @@ def create_app(
     app.router.routes.append(StarletteRoute(EVENTS, Stream(broadcaster), include_in_schema=False))
     legacy = Legacy(catalog, reader, pictures, flags, clock)
     files = Files(catalog, reader, pictures)
-    app.add_middleware(ShortPath, routes={**legacy.routes(), **files.routes()})
-    app.add_middleware(Measured, metrics=counted)
-    app.add_middleware(Envelope, origins=settings.origins)
     reference.describe(app)
-    return app
+    hot = HotAnswers()
+    short = ShortPath(app, {**legacy.routes(), **files.routes()}, hot)
+    envelope = Envelope(Measured(short, counted), settings.origins)
+    return Api(app, Hot(envelope, hot, counted.count))
 
 
 def _bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
@@ -133,6 +153,7 @@ def _bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) 
     )
     app.exception_handler(ApiError)(_refuse)
     app.exception_handler(HTTPException)(_refuse_as_framework)
+    app.exception_handler(Exception)(_leave_to_the_envelope)
     return app
 
 
@@ -151,6 +172,10 @@ async def _refuse(_: Request, error: ApiError) -> Response:
     reply = error.reply()
     headers = {name.decode("ascii"): value.decode("ascii") for name, value in reply.headers}
     return Response(reply.body, reply.status, headers)
+
+
+async def _leave_to_the_envelope(_: Request, error: Exception) -> Response:
+    raise error
 
 
 async def _refuse_as_framework(request: Request, error: HTTPException) -> Response:

@@ -126,6 +126,15 @@ class Catalog:
             self._asked[site] = time.monotonic()
         return view
 
+    def still(self, site: str, begun: int) -> bool:
+        """Whether a view of the site that was begun then is the one that requests see."""
+        view = self.view(site)
+        return view is not None and view.begun == begun
+
+    def current(self, site: str, view: SiteView, day: date, listing: Listing) -> bool:
+        """Whether a view has this listing: as its window, or as the day that its head names, and no earlier state."""
+        return listing is view.window or listing is self.cached_day(site, view, day)
+
     def window(self, site: str) -> Listing | None:
         """The live window of a site, none where it is not followed; nobody is taken to have asked for it."""
         view = self._views.get(site)

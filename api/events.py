@@ -140,12 +140,15 @@ class Broadcaster:
     def join(self, client: Client, last_seen: str | None) -> list[bytes]:
         """Let a client listen; gives what it is sent first. Raises `Unavailable` where there are too many.
 
-        That is what it missed since the event `last_seen`, or `reset` where not all of that is known any more.
+        That is what it missed since the event `last_seen`, or `reset` where not all of that is known any more. After
+        the end the stream ends with it: a browser comes back after that, and never again after an error's status.
         """
-        if self._closed or len(self._clients) >= self._most:
+        if len(self._clients) >= self._most:
             raise Unavailable("too many clients listen; poll the lists instead, or come back later")
         self._clients.add(client)
         self._note_sites()
+        if self._closed:
+            self._give(client, None)
         return [f"retry: {RETRY_MS}\n".encode(), *self._missed(client, last_seen)]
 
     def leave(self, client: Client) -> None:
@@ -154,7 +157,7 @@ class Broadcaster:
         self._note_sites()
 
     def close(self) -> None:
-        """End all streams, and let nobody in any more."""
+        """End all streams, and those that come later as they begin."""
         self._closed = True
         for client in list(self._clients):
             self._give(client, None)

@@ -21,7 +21,7 @@ from api.conditional import Asked, not_modified
 from api.errors import ApiError, BadRequest, NoState, NotFound, Unavailable
 from api.flags import Flags
 from api.listing import EMPTY, Listing
-from api.pictures import Pictures
+from api.pictures import NAMES, Pictures, entity_tag, object_key
 from api.reading import Reader
 from api.replies import PNG, Body, Header, Reply
 from api.shortpath import Ask, ShortRoute
@@ -115,27 +115,35 @@ class Legacy:
 
     async def _data(self, ask: Ask) -> Reply:
         address, extension = _address(*ask.segments)
-        listing, scan, image = await self._find(address)
+        begun, listing, scan, image = await self._find(address)
         if extension == "json":
             body = listing.metadata(scan, address.product, address.index)
             return negotiated(body, ask.headers, (_DATA_CACHE, _VARY, *self._modified(scan.published)))
         try:
-            return await self._png(address, scan, image, ask.headers)
+            return await self._png(address, scan, image, ask.headers, begun)
         except ObjectMissing:
             # Rendered again, or removed, since the day was read.
-            _, scan, image = await self._find(address, fresh=True)
+            _, _, scan, image = await self._find(address, fresh=True)
         try:
-            return await self._png(address, scan, image, ask.headers)
+            return await self._png(address, scan, image, ask.headers, None)
         except ObjectMissing as fault:
             raise self._gone(address.site) from fault
 
-    async def _png(self, address: Address, scan: Scan, image: Image, asked: Asked) -> Reply:
-        etag = f'"{image.sha256}"'.encode("ascii")
-        headers = (_DATA_CACHE, _RANGES, (b"etag", etag), *self._modified(scan.published))
+    async def _png(
+        self, address: Address, scan: Scan, image: Image, asked: Asked, begun: int | None
+    ) -> Reply:
+        """The image; it may be answered again while the view that was begun then stands."""
+        etag = entity_tag(image.sha256)
+        modified = self._modified(scan.published)
+        headers = (_DATA_CACHE, _RANGES, (b"etag", etag), *modified)
         if not_modified(asked, etag):
             return Reply(304, headers)
-        key = keys.image(address.level, address.scan_key, image.name)
-        return partial(await self._pictures.read(key, image), PNG, etag, headers, asked)
+        key = object_key(address.level, address.scan_key, image.name)
+        data = await self._pictures.read(key, image)
+        if begun is None or not modified:
+            return partial(data, PNG, etag, headers, asked)
+        still = self._pictures.still(key, image, lambda: self._catalog.still(address.site, begun))
+        return partial(data, PNG, etag, headers, asked, still)
 
     async def _asked_listing(self, ask: Ask) -> tuple[str, Listing]:
         """The site that `?site=` or the setting names, with its live window or the day of `?day=`."""
@@ -146,8 +154,11 @@ class Legacy:
             return site, EMPTY
         return site, view.window if day is None else await self._reader.day(site, view, day)
 
-    async def _find(self, address: Address, fresh: bool = False) -> tuple[Listing, Scan, Image]:
-        """What the snapshots list at an address. Raises `NotFound`, or `Unavailable`."""
+    async def _find(self, address: Address, fresh: bool = False) -> tuple[int | None, Listing, Scan, Image]:
+        """What the snapshots list at an address, and when the view that says so was begun: none if none says so yet.
+
+        Raises `NotFound`, or `Unavailable`.
+        """
         try:
             view = await self._reader.view(address.site)
             if view is None:
@@ -161,7 +172,8 @@ class Legacy:
             raise Unavailable("the store does not answer; try again") from fault
         if found is None:
             raise self._gone(address.site)
-        return listing, *found
+        current = not fresh and self._catalog.current(address.site, view, address.day, listing)
+        return view.begun if current else None, listing, *found
 
     def _gone(self, site: str) -> ApiError:
         """What to say of an image that is not there: while the store is away, nothing is known to be gone."""
@@ -235,6 +247,7 @@ def _choice(choices: Mapping[str, T], name: str, otherwise: str) -> T:
     return choices[name]
 
 
+@lru_cache(maxsize=NAMES)
 def _address(level: str, name: str, extension: str) -> tuple[Address, str]:
     """What an image's address says. Raises `BadRequest`."""
     number = _choice(LEVELS, level, "level must be 2 or 3")

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from store.ledger import State
+
 Corner = tuple[float, float]
 """Longitude and latitude in degrees."""
 
@@ -158,7 +160,7 @@ class NewestPeriod(Document):
 
     collection: str
     period: str
-    state: Literal["waiting", "partial", "complete", "lost"]
+    state: State
     kept: int
     missing: int
     failed: int

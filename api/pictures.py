@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
+from functools import lru_cache
 
 from api.cache import BoundedCache
 from api.errors import Unavailable
 from api.flights import Flights
 from api.opener import StoreSource
+from api.replies import Still
+from store import keys
 from store.objects import ObjectMissing, StoreError
 from store.snapshot import Document, Image
 
 log = logging.getLogger(__name__)
+
+NAMES = 8_192
+"""How many images' names are remembered in each form: more than are asked for in a minute."""
+
+
+@lru_cache(maxsize=NAMES)
+def object_key(level: int, scan_key: str, name: str) -> str:
+    """Where the image or document `name` of a scan lies in the store; to read a day out of a key takes long."""
+    return keys.image(level, scan_key, name)
+
+
+@lru_cache(maxsize=NAMES)
+def entity_tag(sha256: str) -> bytes:
+    """The strong entity tag of bytes with this digest."""
+    return f'"{sha256}"'.encode("ascii")
 
 
 class Pictures:
@@ -22,6 +41,11 @@ class Pictures:
         self._store = store
         self._flights = flights
         self.cache: BoundedCache[tuple[str, str], bytes] = BoundedCache(capacity_bytes)
+
+    def still(self, key: str, image: Image | Document, holds: Callable[[], bool]) -> Still:
+        """The way to the same bytes again, while `holds` and they are in memory."""
+        place = (key, image.sha256)
+        return lambda: self.cache.get(place) if holds() else None
 
     async def read(self, key: str, image: Image | Document) -> bytes:
         """The PNG or document at `key`, which is `image`.

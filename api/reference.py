@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import models
+from api.examples import EXAMPLES
 from api.v1.problems import Problem
 from api.v1.radar import reference as radar
 
@@ -20,7 +21,7 @@ Json = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
 
-_SITE: Json = {
+SITE: Json = {
     "name": "site",
     "in": "query",
     "description": "A radar site; without it, the primary site.",
@@ -43,13 +44,21 @@ _IMAGE: Json = {
     "in": "path",
     "required": True,
     "description": "`<key>_<product>_idx<n>`, `n` below the scan's `sweeps`.",
-    "schema": {"type": "string", "examples": ["KPDT20250409_123456_V06_reflectivity_idx0"]},
+    "schema": {
+        "type": "string",
+        "pattern": "^[A-Z][A-Z0-9]{3}[0-9]{8}_[0-9]{6}_[A-Z0-9]{3}_[a-z][a-z0-9_]*_idx[0-9]{1,3}$",
+        "examples": ["KPDT20250409_123456_V06_reflectivity_idx0"],
+    },
 }
 _PRODUCT: Json = {
     "name": "product",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "examples": ["reflectivity", "hydrometeor", "precipitation"]},
+    "schema": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{1,40}$",
+        "examples": ["reflectivity", "hydrometeor", "precipitation"],
+    },
 }
 
 _REASONS = {
@@ -93,25 +102,26 @@ def _document(model: type[BaseModel]) -> Json:
 
 
 def _png(description: str) -> Json:
-    schema = {"type": "string", "contentMediaType": "image/png"}
+    schema = {"type": "string", "format": "binary", "contentMediaType": "image/png"}
     return {"description": description, "content": {"image/png": {"schema": schema}}}
 
 
 PATHS: Json = {
     "/list-all/": _operation(
-        "listAll", "The scans of every product", [_SITE, _DAY], _document(models.AllLists), 400
+        "listAll", "The scans of every product", [SITE, _DAY], _document(models.AllLists), 400, 412
     ),
     "/list/{level}/{product}/": _operation(
         "listProduct",
         "The scans of one product",
-        [_LEVEL, _PRODUCT, _SITE, _DAY],
+        [_LEVEL, _PRODUCT, SITE, _DAY],
         _document(models.ScanList),
         400,
+        412,
     ),
     "/code/": _operation(
-        "productCodes", "The menus of product codes", [_SITE, _DAY], _document(models.Options), 400, 404
+        "productCodes", "The menus of product codes", [SITE, _DAY], _document(models.Options), 400, 404, 412
     ),
-    "/flag/": _operation("readFlags", "The update flags", [_SITE], _document(models.FlagSet), 400),
+    "/flag/": _operation("readFlags", "The update flags", [SITE], _document(models.FlagSet), 400, 412),
     "/data/{level}/{image}/png": _operation(
         "image",
         "An image, in Web Mercator between the corners of its metadata",
@@ -123,7 +133,7 @@ PATHS: Json = {
         416,
     ),
     "/data/{level}/{image}/json": _operation(
-        "metadata", "An image's metadata", [_LEVEL, _IMAGE], _document(models.SweepMetadata), 400, 404
+        "metadata", "An image's metadata", [_LEVEL, _IMAGE], _document(models.SweepMetadata), 400, 404, 412
     ),
     **radar.PATHS,
 }
@@ -160,6 +170,8 @@ def _merged(app: FastAPI) -> Json:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in definitions["$defs"].items():
         schemas.setdefault(name, schema)
+    for name, example in EXAMPLES.items():
+        schemas[name]["examples"] = [example]
     own = document["paths"]
     document["paths"] = {
         path: {**PATHS.get(path, {}), **own.get(path, {})}

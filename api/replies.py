@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import msgspec
 from starlette.types import Send
 
 Header = tuple[bytes, bytes]
+
+Still = Callable[[], bytes | None]
+"""The body of an earlier answer while a request without conditions would get the same; none where it is unknown."""
 
 JSON = b"application/json"
 PNG = b"image/png"
@@ -20,17 +24,24 @@ PNG = b"image/png"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, ready to be sent; `Content-Length` is added on sending, except to a 304."""
+    """An answer, ready to be sent; `Content-Length` is added on sending, except to a 204 or 304."""
 
     status: int
     headers: tuple[Header, ...] = ()
     body: bytes = b""
+    still: Still | None = field(default=None, compare=False)
+    """Whether the same may be answered again, where that is known."""
+
+    @property
+    def whole_headers(self) -> tuple[Header, ...]:
+        """The headers as they are sent."""
+        if self.status in (204, 304):  # RFC 9110, section 8.6
+            return self.headers
+        return (*self.headers, (b"content-length", b"%d" % len(self.body)))
 
     async def send(self, send: Send) -> None:
         """Send the answer as ASGI messages."""
-        headers = list(self.headers)
-        if self.status != 304:
-            headers.append((b"content-length", b"%d" % len(self.body)))
+        headers = list(self.whole_headers)
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 

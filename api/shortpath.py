@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.conditional import Asked, headers_of
 from api.errors import ApiError, MethodNotAllowed, NotFound
+from api.hot import HotAnswers
 from api.replies import Reply
 from api.v1 import problems
 
@@ -51,9 +52,10 @@ class ShortRoute:
 class ShortPath:
     """ASGI middleware that answers short routes, by the fixed part of their address, and hands on the rest."""
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, ShortRoute]) -> None:
+    def __init__(self, app: ASGIApp, routes: Mapping[str, ShortRoute], hot: HotAnswers) -> None:
         self._app = app
         self._routes = routes
+        self._hot = hot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a short route, or hand the request on."""
@@ -72,8 +74,9 @@ class ShortPath:
             reply = problems.reply_to(error, scope) if problems.concerns(scope) else error.reply()
         if reply is None:
             await self._app(scope, receive, send)
-        else:
-            await reply.send(send)
+            return
+        self._hot.learn(scope, reply, route.template)
+        await reply.send(send)
 
     def _route(self, path: str) -> tuple[ShortRoute | None, tuple[str, ...]]:
         """The route of an address and its variable segments, none where it is FastAPI's."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api import models
+from api import models, reference
 from api.errors import BadRequest, TooLarge, Unauthorized
 from api.flags import Flags
 from api.legacy import asked_site
@@ -19,11 +19,12 @@ BEARER = HTTPBearer(scheme_name="writeToken", auto_error=False)
 _REFUSED: dict[int | str, dict[str, Any]] = {
     401: {"model": models.Error, "description": "No write token, or another."}
 }
-_FLAG_BODY: dict[str, Any] = {
+_FLAG_REQUEST: dict[str, Any] = {
+    "parameters": [reference.SITE],
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/FlagSet"}}},
-    }
+    },
 }
 
 
@@ -56,7 +57,7 @@ def router(settings: ApiSettings, flags: Flags, watcher: Watcher) -> APIRouter:
             413: {"model": models.Error, "description": "The body is over the limit."},
             503: {"model": models.Error, "description": "The store did not take it."},
         },
-        openapi_extra=_FLAG_BODY,
+        openapi_extra=_FLAG_REQUEST,
     )
     async def set_flags(request: Request) -> models.FlagsUpdated:
         site = asked_site(request.scope["query_string"], settings.primary_site)

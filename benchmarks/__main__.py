@@ -1,6 +1,6 @@
 """`make bench`: every comparison, each alternating in one run."""
 
-from benchmarks import decode, dwd, level3, rendering
+from benchmarks import api, decode, dwd, level3, rendering
 from tests.samples import LEVEL2
 
 for folder in (LEVEL2, level3.FOLDER, dwd.FOLDER):
@@ -10,3 +10,4 @@ rendering.main()
 level3.main()
 decode.main([str(LEVEL2 / name) for name in rendering.FILES])
 dwd.main()
+api.main()

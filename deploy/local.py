@@ -201,7 +201,7 @@ def _serve(place: Place, environment: Mapping[str, str], what_to_see: str) -> in
     print("Starting Dagster and the API ...", flush=True)
     servers: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name, command in (("dagster", _dagster_command(place)), ("api", _api_command(place))):
+        for name, command in (("dagster", _dagster_command(place)), ("api", [sys.executable, "-m", "api"])):
             servers[name] = _start(command, environment, place.dagster_home, place.home / f"{name}.log")
         _wait_for(servers, {f"{place.ui}/server_info": "dagster", f"{place.api}/livez": "api"}, place.home)
         print(what_to_see, flush=True)
@@ -269,6 +269,8 @@ def _surroundings(place: Place, own: Mapping[str, str]) -> dict[str, str]:
     """What a server needs to run from another folder, beside the settings."""
     beside = str(Path(sys.executable).parent)
     return {
+        "API_HOST": place.api_host,
+        "API_PORT": str(place.api_port),
         "DAGSTER_HOME": str(place.dagster_home),
         "PATH": os.pathsep.join((beside, own.get("PATH", os.defpath))),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), own.get("PYTHONPATH")))),
@@ -287,11 +289,6 @@ def _dagster_command(place: Place) -> list[str]:
 
 def _dagster() -> str:
     return str(Path(sys.executable).with_name("dagster"))
-
-
-def _api_command(place: Place) -> list[str]:
-    listen = ["--host", place.api_host, "--port", str(place.api_port), "--no-proxy-headers"]
-    return [sys.executable, "-m", "uvicorn", "api.app:app", *listen]
 
 
 def _start(

@@ -12,10 +12,12 @@ import msgspec
 
 from nexrad_assets.reports import SiteDay
 from store import keys
+from store.kinds import learned
 from store.objects import Store
 from store.snapshot import SourceFile
 
 
+@learned
 class Receipt(msgspec.Struct, frozen=True):
     """What is known of a fetched raw file: its source, when it was fetched, and whether for keeps.
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from store import cas, keys
+from store.kinds import learned
 from store.objects import ObjectMissing, Store, StoreError
 
 Product = Literal["reflectivity", "hydrometeor", "precipitation"]
@@ -20,6 +21,7 @@ PRODUCTS: tuple[Product, ...] = get_args(Product)
 """The product groups, in the order in which the contract shows their flags."""
 
 
+@learned
 class FlagSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`{"updates": {"reflectivity": 1, ...}}`: whether each product group is to be updated."""
 

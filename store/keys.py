@@ -170,6 +170,11 @@ def ledger_summaries_prefix(collection: str) -> str:
     return f"{LEDGER_SUMMARIES}{collection}/"
 
 
+def ledgers_followed(collection: str) -> str:
+    """Since when a collection of the DWD archive has a ledger of every period, and up to which one that was seen to."""
+    return f"ledger/followed/{collection}.json"
+
+
 def model_catalogue(model: str) -> str:
     """Which fields a model has on the server."""
     return f"{MODEL_CATALOGUES}{model}.json"
@@ -198,6 +203,11 @@ def report_intake(day: date, name: str) -> str:
 def report_intakes_prefix(day: date) -> str:
     """Where the merged batches of POI reports lie that were fetched on a day."""
     return f"ledger/reports/{day_name(day)}/"
+
+
+def damaged_ledgers_prefix(collection: str | None = None) -> str:
+    """Where ledgers lie that could not be read, as `quarantined` names them; of one collection or of all."""
+    return f"quarantine/ledger/periods/{'' if collection is None else f'{collection}/'}"
 
 
 def quarantined(path: str, sha256: str) -> str:

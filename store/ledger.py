@@ -17,10 +17,13 @@ from typing import Literal, TypeVar
 import msgspec
 
 from store import cas, keys
+from store.kinds import learned
 from store.objects import ObjectMissing, Store, StoreError
 
-State = Literal["waiting", "partial", "complete", "lost"]
-"""Nothing there yet; something missing that may still come; all there; something missing that will not come."""
+State = Literal["waiting", "partial", "complete", "lost", "unseen"]
+"""Nothing there yet; something missing that may still come; all there; something missing that will not come; all there
+that the server was ever seen to have, and what else was expected will not come.
+"""
 
 Codec = Literal["none", "bzip2"]
 """How a file came from the server."""
@@ -88,12 +91,15 @@ class Corrected(msgspec.Struct, frozen=True, omit_defaults=True):
     at: datetime
 
 
+@learned
 class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of one period; see the module.
 
     missing: expected paths that are not kept, `failed` ones among them. expects_more: the list of what is expected
-    may still grow. deadline: when the server deletes the first of it, as far as that is known. revision: counts
-    changes. warnings: what is odd about the period as a whole, a line each.
+    may still grow. deadline: when the server deletes the first of it, as far as that is known. given_up: until when
+    the server is asked all the same, so that what is missing is lost from then on; none: from the deadline on.
+    revision: counts changes. warnings: what is odd about the period as a whole, a line each. unseen: of the missing,
+    what a list of all that the server had, made after the period was whole there, does not name.
     """
 
     collection: str
@@ -107,14 +113,26 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     failed: dict[str, Failed] = {}
     warnings: tuple[str, ...] = ()
     corrections: tuple[Corrected, ...] = ()
+    given_up: datetime | None = None
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def never_seen(self) -> frozenset[str]:
+        """The missing files that the server was never seen to have."""
+        return frozenset(self.unseen).intersection(self.missing)
 
     def state(self, now: datetime) -> State:
         """How far it is."""
-        return _state(len(self.kept), len(self.missing), self.expects_more, self.deadline, now)
+        counts = len(self.kept), len(self.missing), len(self.never_seen)
+        return _state(counts, self.expects_more, self.given_up or self.deadline, now)
 
 
+@learned
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A ledger in numbers; `changed` are files that have earlier contents, `bytes_kept` those at rest."""
+    """A ledger in numbers; `changed` are files that have earlier contents, `bytes_kept` those at rest.
+
+    unseen: of the missing. newest: when the last file was kept.
+    """
 
     collection: str
     period: str
@@ -129,6 +147,9 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     warnings: tuple[str, ...] = ()
     looked_at: datetime | None = None
     deadline: datetime | None = None
+    given_up: datetime | None = None
+    unseen: int = 0
+    newest: datetime | None = None
 
     @property
     def expected(self) -> int:
@@ -137,7 +158,8 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def state(self, now: datetime) -> State:
         """How far it is."""
-        return _state(self.kept, self.missing, self.expects_more, self.deadline, now)
+        counts = self.kept, self.missing, self.unseen
+        return _state(counts, self.expects_more, self.given_up or self.deadline, now)
 
     def minutes_left(self, now: datetime) -> float | None:
         """Minutes until the server deletes the first of what is missing; none where nothing is, or nobody knows."""
@@ -146,23 +168,30 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
         return max(0.0, (self.deadline - now).total_seconds() / 60)
 
 
+class DamagedLedger(StoreError):  # noqa: N818 - reads as the state it reports
+    """The object at `key`, of one period, is no ledger, or no summary; the message names both."""
+
+    def __init__(self, told: str, key: str, collection: str, period: str) -> None:
+        super().__init__(told)
+        self.key, self.collection, self.period = key, collection, period
+
+
 S = TypeVar("S", Ledger, Summary)
 
 
 def read(store: Store, collection: str, period: str) -> Ledger:
-    """The ledger of a period, an empty one where there is none. Raises `StoreError`."""
+    """The ledger of a period, an empty one where there is none. Raises `StoreError`, `DamagedLedger` among them."""
     try:
         data = store.get(keys.ledger(collection, period)).data
     except ObjectMissing:
         return Ledger(collection, period)
-    return _decoded(data, Ledger, keys.ledger(collection, period))
+    return _decoded(data, Ledger, collection, period)
 
 
 def read_summary(store: Store, collection: str, period: str) -> Summary | None:
-    """The summary of a period, none where there is none. Raises `StoreError`."""
-    key = keys.ledger_summary(collection, period)
+    """The summary of a period, none where there is none. Raises `StoreError`, `DamagedLedger` among them."""
     try:
-        return _decoded(store.get(key).data, Summary, key)
+        return _decoded(store.get(keys.ledger_summary(collection, period)).data, Summary, collection, period)
     except ObjectMissing:
         return None
 
@@ -177,7 +206,11 @@ def update(store: Store, collection: str, period: str, change: Callable[[Ledger]
 
     def encoded(before: bytes | None) -> bytes | None:
         nonlocal result
-        current = _first(store, collection, period) if before is None else _decoded(before, Ledger, key)
+        current = (
+            _first(store, collection, period)
+            if before is None
+            else _decoded(before, Ledger, collection, period)
+        )
         result = change(current)
         if result == current and before is not None:
             return None
@@ -187,6 +220,44 @@ def update(store: Store, collection: str, period: str, change: Callable[[Ledger]
     cas.update(store, key, encoded)
     _summarize(store, result)
     return result
+
+
+def replace_damaged(
+    store: Store, collection: str, period: str, aside: Callable[[bytes], None], after: Callable[[], Ledger]
+) -> Ledger | None:
+    """Put what `after` makes in place of a ledger that cannot be read, which `aside` is given before.
+
+    None where it can be read. Raises `StoreError`.
+    """
+    key = keys.ledger(collection, period)
+    result: Ledger | None = None
+
+    def encoded(before: bytes | None) -> bytes | None:
+        nonlocal result
+        result = None
+        if before is None or _is_sound(before, collection, period):
+            return None
+        aside(before)
+        known = _known_revision(store, keys.ledger_summary(collection, period))
+        result = msgspec.structs.replace(after(), revision=known + 1)
+        return msgspec.json.encode(result)
+
+    cas.update(store, key, encoded)
+    if result is not None:
+        _summarize(store, result)
+    return result
+
+
+def summarize_anew(store: Store, collection: str, period: str) -> None:
+    """Write the summary of a period again where it is damaged; without a ledger there is to be none.
+
+    Raises `StoreError`, `DamagedLedger` where the ledger is damaged too.
+    """
+    known = read(store, collection, period)
+    if known.revision:
+        _summarize(store, known)
+    else:
+        store.delete([keys.ledger_summary(collection, period)])
 
 
 def summary(ledger: Ledger) -> Summary:
@@ -205,6 +276,9 @@ def summary(ledger: Ledger) -> Summary:
         warnings=ledger.warnings,
         looked_at=ledger.looked_at,
         deadline=ledger.deadline,
+        given_up=ledger.given_up,
+        unseen=len(ledger.never_seen),
+        newest=max((kept.kept_at for kept in ledger.kept.values()), default=None),
     )
 
 
@@ -217,7 +291,7 @@ def _first(store: Store, collection: str, period: str) -> Ledger:
 def _known_revision(store: Store, key: str) -> int:
     """The revision that a summary is of; 0 where there is none, or a damaged one."""
     try:
-        return _summarized(store.get(key).data, key)
+        return _summarized(store.get(key).data)
     except ObjectMissing:
         return 0
 
@@ -227,31 +301,42 @@ def _summarize(store: Store, ledger: Ledger) -> None:
     key = keys.ledger_summary(ledger.collection, ledger.period)
 
     def newer(before: bytes | None) -> bytes | None:
-        if before is not None and _summarized(before, key) >= ledger.revision:
+        if before is not None and _summarized(before) >= ledger.revision:
             return None
         return msgspec.json.encode(summary(ledger))
 
     cas.update(store, key, newer)
 
 
-def _summarized(data: bytes, key: str) -> int:
+def _summarized(data: bytes) -> int:
     """The revision that a summary is of; 0 of a damaged one, which is only a copy and is written anew."""
     try:
-        return _decoded(data, Summary, key).revision
-    except StoreError:
+        return msgspec.json.decode(data, type=Summary).revision
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return 0
 
 
-def _state(kept: int, missing: int, expects_more: bool, deadline: datetime | None, now: datetime) -> State:
+def _state(counts: tuple[int, int, int], expects_more: bool, end: datetime | None, now: datetime) -> State:
+    """How far it is with so many files kept, missing, and of these never seen; `end` is when it is given up."""
+    kept, missing, unseen = counts
     if not missing and not expects_more and kept:
         return "complete"
-    if deadline is not None and now >= deadline:
-        return "lost"
+    if end is not None and now >= end:
+        return "unseen" if missing and missing == unseen and not expects_more else "lost"
     return "partial" if kept else "waiting"
 
 
-def _decoded(data: bytes, kind: type[S], key: str) -> S:
+def _is_sound(data: bytes, collection: str, period: str) -> bool:
+    try:
+        _decoded(data, Ledger, collection, period)
+    except DamagedLedger:
+        return False
+    return True
+
+
+def _decoded(data: bytes, kind: type[S], collection: str, period: str) -> S:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise StoreError(f"{key}: not what a ledger is: {fault}") from fault
+        key = (keys.ledger if kind is Ledger else keys.ledger_summary)(collection, period)
+        raise DamagedLedger(f"{key}: not what a ledger is: {fault}", key, collection, period) from fault

@@ -60,6 +60,23 @@ class StoredObject:
     data: bytes
 
 
+class OpenObject(Protocol):
+    """One version of an object, open to be read in pieces, until `close`; from several threads if need be."""
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The version that is read."""
+
+    def read(self, start: int, length: int) -> bytes:
+        """Exactly these bytes of this version. Raises `ObjectChanged` where it is not there any more.
+
+        On a folder it stays readable, whatever happens to the object. Raises `ValueError` after `close`.
+        """
+
+    def close(self) -> None:
+        """Let go of it, when a read that is under way has ended."""
+
+
 def checked(key: str) -> str:
     """The key, if it is one. Raises `ValueError` that tells the rule it breaks.
 
@@ -94,6 +111,9 @@ class Store(Protocol):
 
     def get(self, key: str) -> StoredObject:
         """Read a whole object. Raises `ObjectMissing`."""
+
+    def open(self, key: str) -> OpenObject:
+        """Open an object to be read in pieces. Raises `ObjectMissing`."""
 
     def head(self, key: str) -> ObjectInfo:
         """Look at an object without reading it. Raises `ObjectMissing`."""

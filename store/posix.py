@@ -19,6 +19,7 @@ import os
 import random
 import re
 import stat
+import threading
 import time
 import uuid
 import zlib
@@ -34,6 +35,7 @@ from store.objects import (
     ObjectExists,
     ObjectInfo,
     ObjectMissing,
+    OpenObject,
     StoredObject,
     StoreError,
     StoreUnavailable,
@@ -89,6 +91,16 @@ class PosixStore:
             if len(data) != status.st_size:
                 raise StoreError(f"{key}: {len(data)} bytes read of {status.st_size}")
             return StoredObject(_info(key, status), data)
+
+    def open(self, key: str) -> OpenObject:
+        """Open an object to be read in pieces, which it remains whatever is put in its place."""
+        with _faults(key):
+            descriptor = self._descriptor(key)
+            try:
+                return _OpenFile(descriptor, _info(key, _file_status(descriptor, key)))
+            except BaseException:
+                os.close(descriptor)
+                raise
 
     def head(self, key: str) -> ObjectInfo:
         """Look at an object without reading it. Raises `ObjectMissing`."""
@@ -221,10 +233,7 @@ class PosixStore:
         with _faults(key):
             descriptor = self._descriptor(key)
             try:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise ObjectMissing(f"{key}: not there (something else than a file is)")
-                yield descriptor, status
+                yield descriptor, _file_status(descriptor, key)
             finally:
                 os.close(descriptor)
 
@@ -314,6 +323,32 @@ class PosixStore:
             yield from _walk(folder, prefix)
 
 
+class _OpenFile:
+    """A file that is open; its descriptor is closed with it, or when it is forgotten."""
+
+    def __init__(self, descriptor: int, info: ObjectInfo) -> None:
+        self.info = info
+        self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - until `close`
+        self._turn = threading.Lock()
+
+    def read(self, start: int, length: int) -> bytes:
+        """Exactly these bytes. Raises `StoreError` where the file was cut short in place."""
+        pieces, place = [], start
+        with self._turn, _faults(self.info.key):
+            while place < start + length:
+                piece = os.pread(self._file.fileno(), start + length - place, place)
+                if not piece:
+                    raise StoreError(f"{self.info.key}: ends at byte {place}, not {self.info.size}")
+                pieces.append(piece)
+                place += len(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the file, when a read that is under way has ended."""
+        with self._turn:
+            self._file.close()
+
+
 @contextmanager
 def _faults(what: str) -> Iterator[None]:
     """Translate what the file system says, naming the key (or folder) that was asked for."""
@@ -369,6 +404,14 @@ def _acquire(descriptor: int, key: str) -> None:
             time.sleep(random.uniform(0.0002, 0.002))
         else:
             return
+
+
+def _file_status(descriptor: int, key: str) -> os.stat_result:
+    """The status of an open file. Raises `ObjectMissing` where it is something else."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise ObjectMissing(f"{key}: not there (something else than a file is)")
+    return status
 
 
 def _current(folder: int, name: str) -> os.stat_result | None:

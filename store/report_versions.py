@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from store import cas, keys
+from store.kinds import learned
 from store.ledger import Corrected, Source
 from store.objects import ObjectMissing, Store, StoreError
 
@@ -43,6 +44,7 @@ class FailedVersion(msgspec.Struct, frozen=True):
     at: datetime
 
 
+@learned
 class ReportVersions(msgspec.Struct, frozen=True):
     """By station, the version that was merged last, and the one that failed since."""
 
@@ -62,6 +64,7 @@ class Arrival(msgspec.Struct, frozen=True):
         return keys.raw_report(self.source.fetched_at.date(), self.station, self.source.sha256)
 
 
+@learned
 class Intake(msgspec.Struct, frozen=True, omit_defaults=True):
     """A batch of reports, and the values that merging them was found to correct."""
 

@@ -31,6 +31,7 @@ from store.objects import (
     ObjectExists,
     ObjectInfo,
     ObjectMissing,
+    OpenObject,
     StoredObject,
     StoreError,
     StoreUnavailable,
@@ -123,6 +124,16 @@ class S3Store:
         """Read a whole object. Raises `ObjectMissing`, and `StoreError` if the bytes fail their digest."""
         checked(key)
         return self._retried(lambda _: self._read(key))  # not by the client, which looks at no digest
+
+    def open(self, key: str) -> OpenObject:
+        """Look at an object, to read this very version of it in pieces. Raises `ObjectMissing`.
+
+        Unlike with `get`, nothing compares what arrives with the object's digest.
+        """
+        info = self.head(key)
+        return _OpenObject(
+            info, lambda start, length: self._retried(lambda _: self._part(info, start, length))
+        )
 
     def head(self, key: str) -> ObjectInfo:
         """Look at an object without reading it. Raises `ObjectMissing`."""
@@ -229,6 +240,16 @@ class S3Store:
             )
         return StoredObject(info, data)
 
+    def _part(self, info: ObjectInfo, start: int, length: int) -> bytes:
+        with self._faults(info.key):
+            answer = obstore.get(
+                self._once, info.key, options={"if_match": info.etag, "range": (start, start + length)}
+            )
+            data = bytes(answer.bytes())
+        if len(data) != length:
+            raise _DamagedError(f"{info.key}: {len(data)} bytes arrived of {length} from {start} on")
+        return data
+
     def _retried(self, request: Callable[[int], T]) -> T:
         """The answer to a request, which is told how many times it was made before."""
         began_s = time.monotonic()
@@ -292,6 +313,28 @@ class S3Store:
         if "NoSuchBucket" in told:
             return StoreUnavailable(message)
         return next(ours for theirs, ours in _FAULTS if isinstance(fault, theirs))(message)
+
+
+class _OpenObject:
+    """A version of an object: every part is asked for under the condition that it is still this one."""
+
+    def __init__(self, info: ObjectInfo, part: Callable[[int, int], bytes]) -> None:
+        self.info = info
+        self._part = part
+        self._closed = False
+
+    def read(self, start: int, length: int) -> bytes:
+        """Exactly these bytes of this version. Raises `ObjectChanged` where it is not there any more."""
+        if self._closed:
+            raise ValueError(f"{self.info.key}: closed")
+        try:
+            return self._part(start, length) if length else b""
+        except ObjectMissing as fault:
+            raise ObjectChanged(str(fault)) from fault
+
+    def close(self) -> None:
+        """Read no more."""
+        self._closed = True
 
 
 def _guard_against_fork() -> None:

@@ -13,6 +13,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from store.kinds import learned
+
 SCHEMA = 1
 
 Origin = Literal["live", "backfill"]
@@ -139,6 +141,7 @@ class Scan(msgspec.Struct, frozen=True, omit_defaults=True):
     documents: dict[str, Document] = {}
 
 
+@learned
 class Snapshot(msgspec.Struct, frozen=True):
     """Everything known of one site and UTC day; `scans` by key, oldest first.
 
@@ -181,6 +184,7 @@ class DayHead(msgspec.Struct, frozen=True):
         return max((level.newest for level in self.levels.values() if level.newest), default=None)
 
 
+@learned
 class Head(msgspec.Struct, frozen=True):
     """The days of one site, by ISO date."""
 
@@ -222,6 +226,7 @@ class SiteHead(msgspec.Struct, frozen=True):
     newest: dict[int, datetime] = {}
 
 
+@learned
 class HeadIndex(msgspec.Struct, frozen=True):
     """All sites that have a head."""
 

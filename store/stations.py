@@ -11,9 +11,11 @@ from collections.abc import Iterable
 import msgspec
 
 from store import cas, keys
+from store.kinds import learned
 from store.objects import ObjectMissing, Store, StoreError
 
 
+@learned
 class Station(msgspec.Struct, frozen=True, omit_defaults=True):
     """A place: its id and name as DWD spells them, decimal degrees, metres above sea level; none where unknown."""
 

@@ -73,6 +73,11 @@ class S3Server:
         return S3Store(bucket, prefix, **({"endpoint": self.endpoint} | keys | settings))
 
 
+def slowness() -> float:
+    """How many times longer things take now than on an idle machine: what runs, for each processor; at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 on which nothing listens now."""
     with ExitStack() as stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterator
+from itertools import islice
 from typing import Any
 
 from fastapi import Request, Response
@@ -13,6 +14,9 @@ from fastapi.routing import APIRoute
 from api.errors import NotFound
 from api.replies import Reply
 from api.v1.problems import BadParameters, FieldProblem, reply_to
+
+FAULTS_TOLD = 20
+"""Of wrong query parameters, of which a request can have thousands."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -67,6 +71,6 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
     if faults:
         fields = (
             FieldProblem(name=name[:80], location="query", message=message)
-            for name, message in faults.items()
+            for name, message in islice(faults.items(), FAULTS_TOLD)
         )
         raise BadParameters(*fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -15,8 +16,11 @@ from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.settings import ApiSettings
+from store.objects import Store
 from store.posix import PosixStore
+from store.s3 import S3Store
 from tests.api.world import Clock, Publisher, Switched
+from tests.servers import S3Server
 
 TOKEN = "a-write-token"
 
@@ -51,6 +55,36 @@ def serving(app: ASGIApp) -> Iterator[str]:
             thread.join()
 
 
+@contextmanager
+def api(store: Store, clock: Clock | None = None, **changes) -> Iterator[httpx.Client]:
+    """A client of the API on a store, with settings of the test's choice."""
+    app = create_app(settings(**changes), store, clock or Clock())
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def api_bucket(s3_server: S3Server) -> str:
+    """A bucket for all tests of the API: the server takes longer to make one than most tests take."""
+    return s3_server.new_bucket()
+
+
+_prefixes = itertools.count(1)
+
+
+@pytest.fixture
+def s3_store(s3_server: S3Server, api_bucket: str) -> S3Store:
+    """A store of its own in the real server's bucket."""
+    return s3_server.store(api_bucket, f"{next(_prefixes)}/")
+
+
+@pytest.fixture
+def looks_again_soon(monkeypatch) -> None:
+    """The archive is looked at again after a tenth of a second: tests that wait for it need not wait for seconds."""
+    monkeypatch.setattr("api.v1.dwd.archive.FRESH_S", 0.1)
+    monkeypatch.setattr("api.v1.dwd.archive.COSTS_KEPT", 1.0)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -72,7 +106,6 @@ def serve(posix, clock) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(store=posix, **changes) -> httpx.Client:
-            address = stack.enter_context(serving(create_app(settings(**changes), store, clock)))
-            return stack.enter_context(httpx.Client(base_url=address, trust_env=False))
+            return stack.enter_context(api(store, clock, **changes))
 
         yield start

@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 _CODE = """
 import json, sys, eccodes
-wanted = json.loads(sys.argv[1])
-answers = []
-with open(wanted["file"], "rb") as file:
-    while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
-        answer = {"units": eccodes.codes_get(handle, "units")}
-        if wanted["point"]:
-            near = eccodes.codes_grib_find_nearest(handle, *wanted["point"])[0]
-            masked = eccodes.codes_get(handle, "bitmapPresent")
-            missing = masked and near.value == eccodes.codes_get(handle, "missingValue")
-            answer |= {"lat": near.lat, "lon": near.lon, "km": near.distance}
-            answer["value"] = None if missing else near.value
-        else:
-            answer["values"] = eccodes.codes_get_values(handle).tolist()
-        answers.append(answer)
-        eccodes.codes_release(handle)
-print(json.dumps(answers))
+
+def answers(file, point):
+    with open(file, "rb") as opened:
+        while (handle := eccodes.codes_grib_new_from_file(opened)) is not None:
+            answer = {"units": eccodes.codes_get(handle, "units")}
+            if point:
+                near = eccodes.codes_grib_find_nearest(handle, *point)[0]
+                masked = eccodes.codes_get(handle, "bitmapPresent")
+                missing = masked and near.value == eccodes.codes_get(handle, "missingValue")
+                answer |= {"lat": near.lat, "lon": near.lon, "km": near.distance}
+                answer["value"] = None if missing else near.value
+            else:
+                answer["values"] = eccodes.codes_get_values(handle).tolist()
+            yield answer
+            eccodes.codes_release(handle)
+
+for line in sys.stdin:
+    print(json.dumps(list(answers(*json.loads(line)))), flush=True)
 """
 
 
@@ -32,6 +35,15 @@ def ask(data: bytes, folder: Path, point: tuple[float, float] | None = None) -> 
     """Of each message, its units and the point nearest to a position, or all values."""
     file = folder / "oracle.grib2"
     file.write_bytes(data)
-    wanted = json.dumps({"file": str(file), "point": point})
-    run = subprocess.run([sys.executable, "-c", _CODE, wanted], capture_output=True, text=True, check=True)
-    return json.loads(run.stdout)
+    process = _process()
+    process.stdin.write(json.dumps([str(file), point]) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+@cache
+def _process() -> subprocess.Popen[str]:
+    """One process for all questions, which ends with this one: its start takes longer than its answers."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _CODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )

@@ -12,22 +12,40 @@ import lz4.frame
 import pytest
 
 from dwd_assets.archive import Content
-from dwd_assets.formats.paths import PoiForecastKey, archive_path, version_path
+from dwd_assets.formats.beob_merge import write
+from dwd_assets.formats.paths import MosmixKey, PoiForecastKey, ReportsKey, archive_path, version_path
 from store import keys
 from store.posix import PosixStore
+from tests.api.conftest import api
 from tests.api.dwd_world import RUN, World, icon
 
 FILES = "/v1/dwd/files/"
 
 
-@pytest.fixture
-def world(posix):
-    return World(posix)
+AHEAD, GROWN, DAMAGED, GONE = 600, "10315", (660, 720, 780), 840
+"""Steps and a station whose files a test changes; it alone looks at them."""
 
 
-@pytest.fixture
-def client(serve, world):
-    return serve()
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """What is kept before anyone asks. Who changes a file has one of its own."""
+    world = World(PosixStore(tmp_path_factory.mktemp("archive") / "store"))
+    world.keep_fields(icon(), *(icon(step=step) for step in (AHEAD, *DAMAGED, GONE)))
+    world.keep_fields(icon("hsurf"))
+    world.keep_forecast(RUN, "10315")
+    world.keep_forecast(RUN, "10315", "S")
+    world.keep_reports(RUN.date(), "K611")
+    world.keep_reports(RUN.date(), GROWN)
+    return world
+
+
+@pytest.fixture(scope="module")
+def client(world):
+    with api(world.store) as client:
+        yield client
+
+
+PATH = archive_path(icon())
 
 
 def sha256(data):
@@ -46,7 +64,7 @@ def raw(client, target, method="GET"):
 
 
 def test_a_field_comes_packed_and_with_unpacked_as_grib(client, world):
-    (path,) = world.keep_fields(icon())
+    path = PATH
     grib = world.grib(icon())
     packed = client.get(FILES + path)
     assert lz4.frame.decompress(packed.content) == grib
@@ -63,8 +81,8 @@ def test_a_field_comes_packed_and_with_unpacked_as_grib(client, world):
     assert 'rel="license"' in plain.headers["link"]
 
 
-def test_a_file_is_fetched_in_ranges_that_make_the_whole(client, world):
-    (path,) = world.keep_fields(icon())
+def test_a_file_is_fetched_in_ranges_that_make_the_whole(client):
+    path = PATH
     whole = client.get(FILES + path)
     tag, size = whole.headers["etag"], len(whole.content)
     parts = []
@@ -81,8 +99,8 @@ def test_a_file_is_fetched_in_ranges_that_make_the_whole(client, world):
     assert (changed.status_code, changed.content) == (200, whole.content)
 
 
-def test_a_client_that_has_it_is_sent_nothing(client, world):
-    (path,) = world.keep_fields(icon())
+def test_a_client_that_has_it_is_sent_nothing(client):
+    path = PATH
     tag = client.get(FILES + path).headers["etag"]
     again = client.get(FILES + path, headers={"if-none-match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
@@ -93,7 +111,7 @@ def test_a_client_that_has_it_is_sent_nothing(client, world):
 
 
 def test_a_forecast_comes_as_kmz_and_unpacked_as_kml(client, world):
-    path, kmz = world.keep_forecast(RUN, "10315")
+    path, kmz = archive_path(MosmixKey(RUN, "10315", "L")), world.kmz(RUN, "10315")
     answer = client.get(FILES + path)
     assert answer.content == kmz
     assert answer.headers["content-type"] == "application/vnd.google-earth.kmz"
@@ -106,12 +124,12 @@ def test_a_forecast_comes_as_kmz_and_unpacked_as_kml(client, world):
 
 
 def test_a_forecast_of_mosmix_s_is_in_its_own_ledger(client, world):
-    path, kmz = world.keep_forecast(RUN, "10315", "S")
+    path, kmz = archive_path(MosmixKey(RUN, "10315", "S")), world.kmz(RUN, "10315")
     assert client.get(FILES + path).content == kmz
 
 
 def test_reports_come_as_they_are(client, world):
-    path, data = world.keep_reports(RUN.date(), "K611")
+    path, data = archive_path(ReportsKey(RUN.date(), "K611_")), write(world.day(RUN.date(), "K611"))
     answer = client.get(FILES + path)
     assert answer.content == data
     assert answer.headers["etag"] == f'"{sha256(data)}"'
@@ -128,7 +146,7 @@ def test_the_historic_csv_is_served_though_no_ledger_knows_it(client, world):
 
 
 def test_what_is_in_the_store_and_in_no_ledger_is_not_served(client, world):
-    (path,) = world.keep_fields(icon())
+    path = PATH
     (other,) = (archive_path(icon(step=60)),)
     world.store.put(other, world.store.get(path).data)
     assert client.get(FILES + other).status_code == 404
@@ -140,7 +158,7 @@ def test_what_is_in_the_store_and_in_no_ledger_is_not_served(client, world):
 
 
 def test_a_constant_that_is_stored_once_is_followed_to_where_it_is_held(client, world):
-    (path,) = world.keep_fields(icon("hsurf"))
+    path = archive_path(icon("hsurf"))
     kept = world.ledger("icon-d2", "2025040909").kept[path]
     later = archive_path(icon("hsurf", run=RUN + timedelta(hours=3)))
     pointer = type(kept)(kept.sha256, kept.size, kept.stored_bytes, kept.kept_at, held_at=path)
@@ -151,17 +169,18 @@ def test_a_constant_that_is_stored_once_is_followed_to_where_it_is_held(client, 
 
 
 def test_while_the_ledger_is_behind_its_file_the_listed_content_is_served(client, world):
-    (path,) = world.keep_fields(icon())
+    path = archive_path(icon(step=AHEAD))
     before = world.store.get(path).data
     kept = world.ledger("icon-d2", "2025040909").kept[path]
-    newer = Content.packed(world.grib(icon(), revision=1))
+    newer = Content.packed(world.grib(icon(step=AHEAD), revision=1))
     world.archive.keep(path, newer, None, kept, world.now)
     answer = client.get(FILES + path)
     assert (answer.status_code, answer.content) == (200, before)
 
 
 def test_a_day_that_grew_before_its_ledger_was_told_is_served_grown(client, world):
-    path, data = world.keep_reports(RUN.date(), "10315")
+    path = archive_path(ReportsKey(RUN.date(), GROWN))
+    data = world.store.get(path).data
     lines = data.splitlines(keepends=True)
     world.store.put(path, b"".join(lines[:10]))
     kept = world.ledger("poi", "20250409").kept[path]
@@ -171,7 +190,7 @@ def test_a_day_that_grew_before_its_ledger_was_told_is_served_grown(client, worl
 
 
 def test_damaged_bytes_are_never_served(client, world):
-    paths = world.keep_fields(icon(step=0), icon(step=60), icon(step=120))
+    paths = [archive_path(icon(step=step)) for step in DAMAGED]
     damages = [lambda data: data[:-1], lambda _: b"", lambda _: b"<html>"]
     for path, damage in zip(paths, damages, strict=True):
         world.store.put(path, damage(world.store.get(path).data))
@@ -180,7 +199,7 @@ def test_damaged_bytes_are_never_served(client, world):
 
 
 def test_a_file_that_is_gone_is_a_problem_that_may_pass(client, world):
-    (path,) = world.keep_fields(icon())
+    path = archive_path(icon(step=GONE))
     world.store.delete([path])
     answer = client.get(FILES + path)
     assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
@@ -221,10 +240,9 @@ ESCAPES = [
 ]
 
 
-def test_no_spelling_leads_out_of_the_archive(client, world, tmp_path):
-    (path,) = world.keep_fields(icon())
-    (tmp_path / "secret").write_bytes(b"SECRET")
-    assert isinstance(world.store._store, PosixStore)
+def test_no_spelling_leads_out_of_the_archive(client, world):
+    path = PATH
+    (world.store.root.parent / "secret").write_bytes(b"SECRET")
     folder, _, name = path.rpartition("/")
     spelled = {
         "path": path,

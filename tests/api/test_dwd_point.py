@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from api.v1.dwd.points import Points
+from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.paths import archive_path
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from store.ledger import Kept
+from tests.api.conftest import eventually
 from tests.api.dwd_grib_oracle import ask
 from tests.api.dwd_world import NOON, RUN, World, icon
 from tests.api.world import Switched
@@ -23,8 +26,16 @@ def world(posix):
     return World(posix)
 
 
+@pytest.fixture(scope="module")
+def decoder():
+    with GribWorker() as worker:
+        yield worker
+
+
 @pytest.fixture
-def client(serve, world):
+def client(serve, world, decoder, monkeypatch):
+    """A server whose decoder is that of all tests here: its start takes longer than all that is asked of it."""
+    monkeypatch.setattr(Points, "_decoder", lambda _: decoder)
     return serve(rate_per_minute=0)
 
 
@@ -102,14 +113,14 @@ def test_the_regular_grid_goes_first_where_it_has_as_many_steps(client, world):
     assert client.get(f"{POINT}t_2m&run=2025040912").json()["grid"] == "regular"
 
 
+@pytest.mark.usefixtures("looks_again_soon")
 def test_cells_are_placed_by_another_run_where_this_one_has_no_positions(client, world):
     world.keep_fields(icon())
     assert client.get(f"{POINT}t_2m").status_code == 404
     keep_run(world, RUN - timedelta(hours=6))
-    told = client.get(f"{POINT}t_2m&run=2025040909")
     # What the newest runs were a moment ago is not looked at again.
-    while told.status_code == 404:
-        told = client.get(f"{POINT}t_2m&run=2025040909")
+    eventually(lambda: client.get(f"{POINT}t_2m&run=2025040909").status_code == 200)
+    told = client.get(f"{POINT}t_2m&run=2025040909")
     assert [step["lead_minutes"] for step in told.json()["steps"]] == [0]
 
 
@@ -173,15 +184,15 @@ def test_one_damaged_file_costs_one_step_and_is_named(client, world):
     assert [each["path"] for each in told["unreadable"]] == [path]
 
 
+@pytest.mark.usefixtures("looks_again_soon")
 def test_a_content_that_changes_changes_the_series(client, world, tmp_path):
     key = icon(grid="regular")
     world.keep_fields(key)
     first = client.get(f"{POINT}t_2m").json()["steps"]
     world.keep_fields(key, revision=1)
     (expected,) = ask(world.grib(key, 1), tmp_path, PLACE)
-    told = first
-    while told == first:
-        told = client.get(f"{POINT}t_2m").json()["steps"]
+    eventually(lambda: client.get(f"{POINT}t_2m").json()["steps"] != first)
+    told = client.get(f"{POINT}t_2m").json()["steps"]
     assert told[0]["value"] == pytest.approx(expected["value"], abs=1e-4)
 
 

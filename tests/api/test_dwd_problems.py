@@ -12,7 +12,8 @@ from api.app import create_app
 from api.v1.dwd import models
 from api.v1.problems import Problem
 from api.v1.routing import Route
-from tests.api.conftest import serving, settings
+from store.posix import PosixStore
+from tests.api.conftest import api, serving, settings
 from tests.api.dwd_world import RUN, World, icon
 
 ROUTES = {
@@ -26,9 +27,10 @@ ROUTES = {
 }
 
 
-@pytest.fixture
-def world(posix):
-    world = World(posix)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """What all tests here read, and none changes."""
+    world = World(PosixStore(tmp_path_factory.mktemp("store")))
     world.keep_fields(icon(grid="regular"))
     world.keep_fields(icon(grid="regular"), revision=1)
     world.keep_forecast(RUN, "10315")
@@ -37,9 +39,10 @@ def world(posix):
     return world
 
 
-@pytest.fixture
-def client(serve, world):
-    return serve(rate_per_minute=0)
+@pytest.fixture(scope="module")
+def client(world):
+    with api(world.store, rate_per_minute=0) as client:
+        yield client
 
 
 def test_documents_have_exactly_the_fields_of_their_models(client):
@@ -127,7 +130,7 @@ def test_what_nobody_foresaw_is_a_problem_that_tells_nothing_but_its_id(posix, c
         raise RuntimeError("a secret")
 
     app = create_app(settings(), posix, clock)
-    app.include_router(routes)
+    app.fastapi.include_router(routes)
     with serving(app) as address:
         answer = httpx.get(f"{address}/v1/broken", trust_env=False)
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")

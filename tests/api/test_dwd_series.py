@@ -9,10 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from dwd_assets.formats.beob_merge import write
 from dwd_assets.formats.mosmix import read_station
 from dwd_assets.formats.mosmix_units import meaning
 from dwd_assets.simulator.stations import STATIONS
-from tests.api.conftest import eventually
+from store.posix import PosixStore
+from tests.api.conftest import api, eventually
 from tests.api.dwd_world import RUN, World
 from tests.api.test_dwd_runs import walk
 from tests.samples import SAMPLES, needs_samples
@@ -33,17 +35,36 @@ def client(serve, world):
     return serve(rate_per_minute=0)
 
 
+@pytest.fixture(scope="module")
+def read_world(tmp_path_factory):
+    """What tests read, and none changes."""
+    world = World(PosixStore(tmp_path_factory.mktemp("store")))
+    world.keep_stations()
+    world.keep_reports(DAY, "10315")
+    world.keep_reports(DAY - timedelta(days=1), "10315")
+    world.keep_forecast(RUN - timedelta(hours=6), "10315")
+    world.keep_forecast(RUN - timedelta(hours=6), "K611")
+    world.keep_forecast(RUN, "10315")
+    return world
+
+
+@pytest.fixture(scope="module")
+def reader(read_world):
+    with api(read_world.store, rate_per_minute=0) as client:
+        yield client
+
+
 def ids(found):
     return [station["id"] for station in found]
 
 
+@pytest.mark.usefixtures("looks_again_soon")
 def test_stations_are_listed_page_by_page(client, world):
     assert walk(client, "/v1/dwd/stations") == []
     world.keep_stations()
     # What was known to be there is not looked at again for a moment.
-    found = []
-    while not found:
-        found = walk(client, "/v1/dwd/stations?limit=2")
+    eventually(lambda: walk(client, "/v1/dwd/stations?limit=2"))
+    found = walk(client, "/v1/dwd/stations?limit=2")
     assert ids(found) == sorted(station.id for station in STATIONS)
     (muenster,) = (station for station in found if station["id"] == "10315")
     assert (muenster["name"], muenster["latitude_deg"], muenster["longitude_deg"], muenster["height_m"]) == (
@@ -55,19 +76,18 @@ def test_stations_are_listed_page_by_page(client, world):
     assert client.get(muenster["reports_href"]).status_code == 200
 
 
-def test_stations_are_found_by_box_by_name_and_by_distance(client, world):
-    world.keep_stations()
-    assert ids(walk(client, "/v1/dwd/stations?bbox=7,50,10,53")) == ["10315", "10637", "K611"]
-    assert ids(walk(client, "/v1/dwd/stations?bbox=170,60,-5,80")) == ["01001"]
-    assert ids(walk(client, "/v1/dwd/stations?name=m%C3%BCnster")) == ["10315"]
-    near = walk(client, "/v1/dwd/stations?near=50,8.6&limit=2")
+def test_stations_are_found_by_box_by_name_and_by_distance(reader):
+    assert ids(walk(reader, "/v1/dwd/stations?bbox=7,50,10,53")) == ["10315", "10637", "K611"]
+    assert ids(walk(reader, "/v1/dwd/stations?bbox=170,60,-5,80")) == ["01001"]
+    assert ids(walk(reader, "/v1/dwd/stations?name=m%C3%BCnster")) == ["10315"]
+    near = walk(reader, "/v1/dwd/stations?near=50,8.6&limit=2")
     assert ids(near) == ["10637", "K611", "10315", "10384", "01001"]
     # A hundredth of a degree of a meridian is 1.112 km.
     assert near[0]["distance_km"] == pytest.approx(5.56, abs=0.01)
-    assert ids(walk(client, "/v1/dwd/stations?near=50,8.6&bbox=9,45,14,55")) == ["K611", "10384"]
+    assert ids(walk(reader, "/v1/dwd/stations?near=50,8.6&bbox=9,45,14,55")) == ["K611", "10384"]
 
 
-def test_what_is_no_place_is_refused_by_its_name(client):
+def test_what_is_no_place_is_refused_by_its_name(reader):
     refused = [
         ("bbox=1,2,3", "bbox"),
         ("bbox=1,2,3,x", "bbox"),
@@ -80,7 +100,7 @@ def test_what_is_no_place_is_refused_by_its_name(client):
         ("cursor=zzz", "cursor"),
     ]
     for query, name in refused:
-        answer = client.get(f"/v1/dwd/stations?{query}")
+        answer = reader.get(f"/v1/dwd/stations?{query}")
         assert (answer.status_code, answer.json()["errors"][0]["name"]) == (400, name), query
 
 
@@ -112,6 +132,7 @@ def all_rows(client, address):
     return rows
 
 
+@pytest.mark.usefixtures("looks_again_soon")
 def test_reports_are_the_numbers_of_the_day_files_oldest_first(client, world):
     days = [DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]
     for station in ("10315", "K611"):
@@ -130,11 +151,10 @@ def test_reports_are_the_numbers_of_the_day_files_oldest_first(client, world):
         assert told == units
 
 
-def test_reports_of_some_columns_come_in_the_order_asked_for_with_units_for_people(client, world):
-    _, data = world.keep_reports(DAY, "10315")
-    _, rows = plain_rows(data)
+def test_reports_of_some_columns_come_in_the_order_asked_for_with_units_for_people(reader, read_world):
+    _, rows = plain_rows(write(read_world.day(DAY, "10315")))
     address = f"/v1/dwd/stations/10315/reports?start={DAY}&end={DAY}&columns={WEATHER},{TEMPERATURE}"
-    page = client.get(address).json()
+    page = reader.get(address).json()
     assert page["columns"] == [
         {"name": WEATHER, "unit": None, "source_unit": "CODE_TABLE"},
         {"name": TEMPERATURE, "unit": "°C", "source_unit": "Grad C"},
@@ -142,7 +162,7 @@ def test_reports_of_some_columns_come_in_the_order_asked_for_with_units_for_peop
     assert [row["values"] for row in page["rows"]] == [
         [values[WEATHER], values[TEMPERATURE]] for _, values in rows
     ]
-    refused = client.get(f"/v1/dwd/stations/10315/reports?start={DAY}&end={DAY}&columns=nothing")
+    refused = reader.get(f"/v1/dwd/stations/10315/reports?start={DAY}&end={DAY}&columns=nothing")
     assert (refused.status_code, refused.json()["errors"][0]["name"]) == (400, "columns")
 
 
@@ -158,17 +178,14 @@ def test_pages_of_reports_stay_in_step_while_days_are_added(client, world):
     assert len(times) >= 24
 
 
-def test_without_days_the_reports_are_of_yesterday_and_today(client, world):
-    world.keep_reports(DAY, "10315")
-    world.keep_reports(DAY - timedelta(days=1), "10315")
-    page = client.get("/v1/dwd/stations/10315/reports").json()
+def test_without_days_the_reports_are_of_yesterday_and_today(reader):
+    page = reader.get("/v1/dwd/stations/10315/reports").json()
     assert (page["start"], page["end"]) == ("2025-04-08", "2025-04-09")
     assert {row["time"][:10] for row in page["rows"]} == {"2025-04-08"}
 
 
-def test_a_station_without_reports_has_no_rows(client, world):
-    world.keep_reports(DAY, "10315")
-    page = client.get(f"/v1/dwd/stations/99999/reports?start={DAY}&end={DAY}").json()
+def test_a_station_without_reports_has_no_rows(reader):
+    page = reader.get(f"/v1/dwd/stations/99999/reports?start={DAY}&end={DAY}").json()
     assert (page["rows"], page["next_cursor"]) == ([], None)
 
 
@@ -186,7 +203,7 @@ def test_a_cell_that_is_no_number_is_missing_and_told(client, world):
     assert "cloud_cover_total" in warning
 
 
-def test_what_is_no_range_of_days_is_refused_by_its_name(client):
+def test_what_is_no_range_of_days_is_refused_by_its_name(reader):
     refused = [
         ("start=2025-04-31", "start"),
         ("start=20250401", "start"),
@@ -198,7 +215,7 @@ def test_what_is_no_range_of_days_is_refused_by_its_name(client):
         ("cursor=WyJydW5zIiwiYSIsImIiXQ", "cursor"),
     ]
     for query, name in refused:
-        answer = client.get(f"/v1/dwd/stations/10315/reports?{query}")
+        answer = reader.get(f"/v1/dwd/stations/10315/reports?{query}")
         assert (answer.status_code, answer.json()["errors"][0]["name"]) == (400, name), query
 
 
@@ -215,42 +232,38 @@ def plain_series(kmz, element):
     return times, [None if word == "-" else float(word) for word in words]
 
 
-def test_a_forecast_is_the_series_in_the_file_with_its_unit(client, world):
-    _, kmz = world.keep_forecast(RUN, "10315")
+def test_a_forecast_is_the_series_in_the_file_with_its_unit(reader, read_world):
+    kmz = read_world.kmz(RUN, "10315")
     for element, unit in [("TTT", "K"), ("PPPP", "Pa"), ("SunD1", "s")]:
         times, values = plain_series(kmz, element)
-        told = client.get(f"/v1/dwd/stations/10315/forecast?element={element}").json()
+        told = reader.get(f"/v1/dwd/stations/10315/forecast?element={element}").json()
         (series,) = told["series"]
         assert [datetime.fromisoformat(each) for each in told["times"]] == times
         assert (series["values"], series["unit"]) == (values, unit)
         assert None in values
     assert (told["issue"], told["product"], told["name"]) == ("2025040909", "L", "MUENSTER/OSNABR.")
-    assert client.get(told["file_href"]).content == kmz
+    assert reader.get(told["file_href"]).content == kmz
 
 
-def test_without_an_element_a_forecast_tells_which_there_are(client, world):
-    world.keep_forecast(RUN, "10315")
-    told = client.get("/v1/dwd/stations/10315/forecast").json()
+def test_without_an_element_a_forecast_tells_which_there_are(reader):
+    told = reader.get("/v1/dwd/stations/10315/forecast").json()
     assert (told["series"], told["times"]) == ([], [])
     assert {"element": "TTT", "unit": "K", "description": "temperature 2 m above the surface"} in told[
         "elements"
     ]
-    refused = client.get("/v1/dwd/stations/10315/forecast?element=TTT,XYZ")
+    refused = reader.get("/v1/dwd/stations/10315/forecast?element=TTT,XYZ")
     assert (refused.status_code, refused.json()["errors"][0]["name"]) == (400, "element")
 
 
-def test_a_forecast_is_of_the_newest_issue_that_has_the_station(client, world):
-    world.keep_forecast(RUN - timedelta(hours=6), "10315")
-    world.keep_forecast(RUN - timedelta(hours=6), "K611")
-    world.keep_forecast(RUN, "10315")
+def test_a_forecast_is_of_the_newest_issue_that_has_the_station(reader):
     address = "/v1/dwd/stations/{}/forecast?element=TTT,Td"
-    assert client.get(address.format("10315")).json()["issue"] == "2025040909"
-    assert client.get(address.format("K611")).json()["issue"] == "2025040903"
-    earlier = client.get(address.format("10315") + "&issue=2025040903").json()
+    assert reader.get(address.format("10315")).json()["issue"] == "2025040909"
+    assert reader.get(address.format("K611")).json()["issue"] == "2025040903"
+    earlier = reader.get(address.format("10315") + "&issue=2025040903").json()
     assert earlier["issued"] == "2025-04-09T03:00:00Z"
     assert [series["element"] for series in earlier["series"]] == ["TTT", "Td"]
-    assert client.get(address.format("10384")).status_code == 404
-    assert client.get(address.format("10315") + "&product=S").status_code == 404
+    assert reader.get(address.format("10384")).status_code == 404
+    assert reader.get(address.format("10315") + "&product=S").status_code == 404
 
 
 @needs_samples

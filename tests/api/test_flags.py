@@ -10,7 +10,7 @@ import pytest
 
 from store import flags, keys
 from store.posix import PosixStore
-from tests.api.conftest import TOKEN, eventually
+from tests.api.conftest import TOKEN, api, eventually
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 SET = b'{"updates": {"hydrometeor": 1}}'
@@ -223,12 +223,24 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-def test_a_hostile_body_is_refused_with_or_without_the_token_and_nothing_changes(serve, store, what):
-    body, status = HOSTILE[what]
+@pytest.fixture(scope="module", params=["posix", pytest.param("s3", marks=pytest.mark.s3)])
+def guarded(request, tmp_path_factory):
+    """A store of each backend with flags that nobody may change, and the API in front of it."""
+    if request.param == "posix":
+        store = PosixStore(tmp_path_factory.mktemp("flags"))
+    else:
+        bucket = request.getfixturevalue("api_bucket")
+        store = request.getfixturevalue("s3_server").store(bucket, "guarded/")
     flags.merge(store, "KPDT", {"hydrometeor": 1})
+    with api(store) as client:
+        yield store, client
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_body_is_refused_with_or_without_the_token_and_nothing_changes(guarded, what):
+    body, status = HOSTILE[what]
+    store, client = guarded
     before = store.get(keys.flags("KPDT"))
-    client = serve(store)
     for headers, expected in (({}, 401), ({"authorization": "Bearer wrong"}, 401), (BEARER, status)):
         answer = client.post("/flag/", content=body, headers=headers)
         assert (answer.status_code, set(answer.json())) == (expected, {"error"})

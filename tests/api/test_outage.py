@@ -163,5 +163,5 @@ def test_a_location_that_is_none_ends_the_start(clock):
 
 
 async def started(app) -> None:
-    async with app.router.lifespan_context(app):
+    async with app.fastapi.router.lifespan_context(app.fastapi):
         pass

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -298,43 +299,93 @@ def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_not_kept_wait
     assert asyncio.run(run()) >= events.QUEUE + 5
 
 
-def test_after_the_end_nobody_is_let_in():
+def test_who_comes_at_the_end_is_sent_a_stream_that_ends_so_that_a_browser_comes_back():
     async def run():
         broadcaster = Broadcaster(10, 60)
         broadcaster.start()
         broadcaster.close()
+        taken = []
+
+        async def take(message):
+            taken.append(message)
+
+        async def receive():
+            await asyncio.Event().wait()
+
+        scope = {"type": "http", "method": "GET", "path": "/v1/events", "query_string": b"", "headers": []}
+        await asyncio.wait_for(events.Stream(broadcaster)(scope, receive, take), 5)
+        assert broadcaster.clients == 0
+        return taken
+
+    start, first, end = asyncio.run(run())
+    assert start["status"] == 200
+    assert first["body"].startswith(b"retry: 3000\n")
+    assert (end["body"], end.get("more_body", False)) == (b"", False)
+
+
+def test_more_clients_than_allowed_are_refused():
+    async def run():
+        broadcaster = Broadcaster(1, 60)
+        broadcaster.start()
+        broadcaster.join(Client(frozenset()), None)
         with pytest.raises(Unavailable):
             broadcaster.join(Client(frozenset()), None)
+        broadcaster.close()
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_that_is_told_to_end_does_not_wait_for_who_listens(tmp_path, told):
+STREAMS = 20
+UVICORN = ["uvicorn", "api.app:app"]
+ENDS_WITHIN_S = 5.0
+"""A quarter of a second on an idle machine."""
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [(UVICORN, signal.SIGTERM), (UVICORN, signal.SIGINT), (["api"], signal.SIGTERM)],
+    ids=["uvicorn-SIGTERM", "uvicorn-SIGINT", "python -m api-SIGTERM"],
+)
+def test_a_process_that_is_told_to_end_does_not_wait_for_who_listens(tmp_path, program, told):
     Publisher(PosixStore(tmp_path)).publish(made("KPDT", NOON))
     port = free_port()
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("API_", "NEXRAD_", "DWD_"))
     }
-    command = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", str(port)]
     process = subprocess.Popen(
-        command,
-        env={**kept, "STORE": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", *program, *(["--port", str(port)] if program == UVICORN else [])],
+        env={**kept, "STORE": str(tmp_path), "API_PORT": str(port), "PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
+    with ExitStack() as stack:
+        stack.callback(process.kill)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             eventually(lambda: _answers(client), 30)
-            with listening(client) as heard:
-                process.send_signal(told)
-                _, errors = process.communicate(timeout=10)
-                eventually(lambda: heard.ended)
-    finally:
-        process.kill()
+        streams = [stack.enter_context(_stream(port)) for _ in range(STREAMS)]
+        began = time.monotonic()
+        process.send_signal(told)
+        _, errors = process.communicate(timeout=30)
+        assert time.monotonic() - began < ENDS_WITHIN_S
+        for stream in streams:
+            assert _rest(stream).endswith(b"0\r\n\r\n"), "cut off instead of ended"
     assert "Traceback" not in errors
     assert "ERROR" not in errors
+
+
+def _stream(port):
+    """A connection on which an event stream has begun."""
+    stream = socket.create_connection(("127.0.0.1", port), timeout=10)
+    stream.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+    heard = b""
+    while b"\nid: " not in heard:
+        heard += stream.recv(4096)
+    return stream
+
+
+def _rest(stream):
+    return b"".join(iter(lambda: stream.recv(4096), b""))
 
 
 def _answers(client):

@@ -1,6 +1,7 @@
 """`/v1/value`: what the published images have at a point, compared with the volume that they were made of."""
 
 import math
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -56,6 +57,9 @@ def client(publisher, serve):
     return serve(rate_per_minute=0)
 
 
+BEFORE_THE_REPEAT = {"at": "2025-04-09T12:02:28Z"}
+
+
 def ask(client, lon, lat, **more):
     answer = client.get("/v1/value", params={"product": "reflectivity", "lon": lon, "lat": lat, **more})
     assert answer.status_code == 200, answer.text
@@ -68,7 +72,7 @@ def test_every_tilt_has_the_value_of_the_gate_that_the_volume_holds_there(client
     image = layer.tilts[0].images[0]
     compared, amounts = 0, 0
     for lon, lat in pixel_centres(image, scan.corners[image.canvas_km], 80, seed=1):
-        told = ask(client, lon, lat)["values"]
+        told = ask(client, lon, lat, **BEFORE_THE_REPEAT)["values"]
         assert [one["idx"] for one in told] == list(range(len(by_tilt)))
         # Of the other canvases the point is not the middle of a pixel.
         gate = gate_at(by_tilt[0].sweeps[0], lon, lat)
@@ -83,6 +87,35 @@ def test_every_tilt_has_the_value_of_the_gate_that_the_volume_holds_there(client
         assert (told[0]["meaning"] is None) == (gate[0] > 1)
     assert compared > 15
     assert amounts > 3
+
+
+WHEN_THE_LOWEST_TILT_IS_READ = {
+    "the newest": ({}, 1),
+    "as the repeat begins": ({"at": "2025-04-09T12:02:28.194Z"}, 1),
+    "after the volume": ({"at": "2025-04-09T12:30:00Z"}, 1),
+    "just before the repeat": ({"at": "2025-04-09T12:02:28.193Z"}, 0),
+    "as the volume begins": ({"at": "2025-04-09T12:00:00Z"}, 0),
+}
+
+
+@pytest.mark.parametrize("when", WHEN_THE_LOWEST_TILT_IS_READ)
+def test_of_a_tilt_that_a_volume_repeats_the_sweep_valid_at_that_time_is_read(client, scan, when):
+    asked, expected = WHEN_THE_LOWEST_TILT_IS_READ[when]
+    sweeps = tilts.tilts(rendered.volume(), "REF")[0].sweeps
+    first, repeat = scan.layers["reflectivity"].tilts[0].images
+    assert (len(sweeps), repeat.start - first.start) == (2, timedelta(seconds=148, milliseconds=194))
+    differing = 0
+    for lon, lat in pixel_centres(first, scan.corners[first.canvas_km], 120, seed=11):
+        gates = [gate_at(sweep, lon, lat) for sweep in sweeps]
+        if None in gates or gates[0][0] == gates[1][0]:
+            continue
+        told, *higher = ask(client, lon, lat, **asked)["values"]
+        assert told["index"] == gates[expected][0]
+        assert datetime.fromisoformat(told["valid_time"]) == (first, repeat)[expected].start
+        assert told["elevation_deg"] == pytest.approx(sweeps[expected].measured_deg, abs=0.001)
+        assert len(higher) == 6
+        differing += 1
+    assert differing > 5
 
 
 def test_higher_tilts_are_read_on_their_own_canvas(client, scan):
@@ -104,7 +137,7 @@ def test_the_beam_is_as_high_as_at_the_gate_and_the_antenna_on_top_of_the_sea(cl
     here = rendered.antenna()
     by_tilt = tilts.tilts(rendered.volume(), "REF")
     lon, lat, _ = GEOD.fwd(here.longitude_deg, here.latitude_deg, 90.25, 100_000)
-    for one, tilt in zip(ask(client, lon, lat)["values"], by_tilt, strict=True):
+    for one, tilt in zip(ask(client, lon, lat, **BEFORE_THE_REPEAT)["values"], by_tilt, strict=True):
         sweep = tilt.sweeps[0]
         above = one["beam_height_above_radar_m"]
         gates = [

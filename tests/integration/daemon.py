@@ -23,7 +23,8 @@ from nexrad_assets.catalog import Catalog
 from nexrad_assets.simulate import volume_key
 from store.objects import Store
 from store.posix import PosixStore
-from tests.servers import free_ports
+from tests.dagster_homes import lay_databases
+from tests.servers import free_ports, slowness
 
 PROJECT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 15.0
@@ -44,8 +45,7 @@ class Deployment:
         for folder in (self.source, self.products, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", self.dagster_home / "dagster.yaml")
-        with self.instance():
-            pass  # makes the databases: daemon and code servers, starting together, may spoil them
+        lay_databases(self.dagster_home)  # daemon and code servers, starting together, may spoil new ones
         self.store = self.store or PosixStore(self.home / "store")
 
     @property
@@ -115,12 +115,12 @@ class Deployment:
     def api(self) -> Iterator[httpx.Client]:
         """The API as a process of its own while the block lasts, and a client of it."""
         (port,) = free_ports(1)
-        command = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", str(port)]
+        command = [sys.executable, "-m", "api"]
         with (self.home / "api.log").open("wb") as output:
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT,
-                env=self.environment,
+                env=self.environment | {"API_PORT": str(port)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -153,12 +153,12 @@ class Deployment:
         return path.name
 
     def wait_for(self, what: str, look: Callable[[], T | None], timeout_s: float) -> T:
-        """Look until there is something to see; fails with the end of the daemon's log."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        """Look until there is something to see, on a busy machine longer; fails with the end of the daemon's log."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < timeout_s * slowness():
             if found := look():
                 return found
-            time.sleep(0.5)
+            time.sleep(0.1)
         log = self.log.read_text(errors="replace")[-6000:] if self.log.exists() else "(no log)"
         pytest.fail(f"no {what} within {timeout_s:g} s; the daemon's log ends:\n{log}")
 

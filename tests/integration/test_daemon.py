@@ -29,7 +29,7 @@ from nexrad_assets.upkeep import missing_objects
 from store.lists import window
 from tests.integration.daemon import Deployment
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(900)]
 
 SMALL = replace(VCP_212, cuts=VCP_212.cuts[:4])
 START_S = 150.0

@@ -24,6 +24,7 @@ from nexrad_assets.simulate import volume_key
 from nexrad_assets.sites import site
 from nexrad_assets.workshop import Workshop, open_workshop
 from orchestration.runs import LIVE
+from tests.dagster_homes import new_instance
 from tests.nexrad.product_files import moved
 
 NOW = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
@@ -57,8 +58,7 @@ class World:
     def __post_init__(self) -> None:
         self.workshop: Workshop = open_workshop(self.settings, clock=lambda: self.now)
         self.definitions = build_definitions({"workshop": self.workshop}, self.settings)
-        (self.folder / "dagster").mkdir(exist_ok=True)
-        self.instance = dg.DagsterInstance.local_temp(str(self.folder / "dagster"))
+        self.instance = new_instance(self.folder / "dagster")
 
     def drop(self, site_id: str, start: datetime, data: bytes) -> Path:
         """Put a volume into the source, as if it had been there for a while."""

@@ -1,6 +1,5 @@
 """The `nexrad` command as a person runs it: a process, its output, its exit status."""
 
-import bz2
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.nexrad.bombs import packed_zeros
 from tests.samples import LEVEL2, LEVEL3, level2_files, level3_files, needs_samples
 
 SMALL = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
@@ -35,8 +35,8 @@ def nexrad(*arguments, **environment):
 
 @pytest.fixture
 def bomb(tmp_path):
-    """686 bytes that would unpack to 900 MB."""
-    packed = bz2.compress(bytes(900_000_000))
+    """760 bytes that would unpack to 900 MB."""
+    packed = packed_zeros(20)
     path = tmp_path / "KLOT20250101_010000_V06"
     path.write_bytes(
         b"AR2V0006.001" + struct.pack(">II", 20_000, 0) + b"KLOT" + struct.pack(">i", len(packed)) + packed

@@ -130,14 +130,12 @@ class Drawn:
     def __init__(self, of, antenna, sweep=None):
         self.reach = ground_edges_m(of)[-1]
         canvas = Canvas(*antenna, canvas_range_km(self.reach), SIZE)
-        self.rows, self.gates = drawn_gates(sweep or sweep_of(of, "REF"), canvas)
         y, x = np.random.default_rng(3).integers(0, SIZE, (2, PIXELS))
+        self.rows, self.gates = drawn_gates(sweep or sweep_of(of, "REF"), canvas, (y, x))
         azimuth, self.ground, self.pixel = seen_from(antenna, canvas, y, x)
-        self.is_shown = self.gates[y, x] >= 0
+        self.is_shown = self.gates >= 0
         shown = self.is_shown
-        self.off = metres_off(
-            of, self.rows[y, x][shown], self.gates[y, x][shown], azimuth[shown], self.ground[shown]
-        )
+        self.off = metres_off(of, self.rows[shown], self.gates[shown], azimuth[shown], self.ground[shown])
 
     def is_right(self):
         """Whether the pixels show their own gates, and those that show nothing lie beyond all gates."""

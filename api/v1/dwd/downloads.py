@@ -3,7 +3,10 @@
 A path of a request is never joined to anything: it is parsed to a key, looked up in the ledger of that key's period,
 and what the ledger says is read. The one exception is the historic `-MOSMIX.csv`, which no ledger knows.
 
-What belongs here: bytes. What does not: HTTP.
+A file that is sent is open from its verification on to its last byte, so that nothing which comes to its place
+meanwhile is sent as a part of it.
+
+What belongs here: which file it is. What does not: its bytes (`contents`), HTTP (`sending`).
 """
 
 from __future__ import annotations
@@ -12,18 +15,21 @@ import asyncio
 import base64
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from api.cache import BoundedCache
 from api.errors import NotFound, Unavailable
+from api.flights import Flights
+from api.v1.dwd import contents
 from api.v1.dwd.archive import Archive
+from api.v1.dwd.contents import KMZ, LONGEST_DAY, LZ4, Facts, Form, OpenFile
 from api.v1.dwd.runs import REPORTS
 from dwd_assets.formats.beob_merge import read as read_day
 from dwd_assets.formats.checks import run_text
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey
-from dwd_assets.formats.kmz import read_kml
-from dwd_assets.formats.packing import unpack_lz4
 from dwd_assets.formats.paths import (
     ArchiveKey,
     MosmixKey,
@@ -34,28 +40,52 @@ from dwd_assets.formats.paths import (
     version_path,
 )
 from store.ledger import Kept
-from store.objects import ObjectMissing, StoreError
+from store.objects import ObjectMissing, OpenObject, StoreError
 
 log = logging.getLogger(__name__)
 
-LONGEST_FILE = 1 << 30
-LONGEST_KML = 32 << 20
-"""Bytes that a field and a station's forecast may unpack to."""
-
 BYTES_KEPT = 64_000_000
-"""Bound of the files that are kept in memory, so that one that is fetched in ranges is read once."""
+"""Bound of the files that are kept in memory for whoever decodes them."""
+
+FACTS_KEPT = 10_000
+"""Files of which it is remembered what they were found to be, so that a range of one reads no more than that."""
 
 UNPACKINGS = 4
 """Files that are unpacked and verified at the same time."""
 
-_LZ4, _KMZ = ".lz4", ".kmz"
-_TYPES = {
+TYPES = {
     ".grib2": b"application/x-grib2",
     ".kmz": b"application/vnd.google-earth.kmz",
     ".kml": b"application/vnd.google-earth.kml+xml",
     ".csv": b"text/csv; charset=iso-8859-1",
 }
-_OTHER_TYPE = b"application/octet-stream"
+"""Media types by how a name ends."""
+
+OTHER_TYPE = b"application/octet-stream"
+"""The media type of what is packed."""
+
+
+class _Found(Protocol):
+    """A file that was read, or is open."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
+F = TypeVar("F", bound=_Found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A file as it is kept, and the digest of its content."""
+
+    sha256: str
+    data: bytes
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,51 +114,91 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Verified bytes to be sent. etag: strong, of exactly these bytes. digest: of them too (RFC 9530)."""
+    """A verified file to be sent, and then closed."""
 
-    data: bytes
+    file: OpenFile
+    unpacked: bool
     name: str
-    content_type: bytes
-    etag: bytes
-    digest: bytes
     immutable: bool
+
+    @property
+    def form(self) -> Form:
+        """Its bytes, as they are sent."""
+        return self.file.form(self.unpacked)
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are of it."""
+        return self.form.size
+
+    @property
+    def content_type(self) -> bytes:
+        """What it is."""
+        return TYPES.get(self.name[self.name.rfind(".") :], OTHER_TYPE)
+
+    @property
+    def etag(self) -> bytes:
+        """Its strong tag, of exactly these bytes."""
+        content, sent = self.file.sha256, self.form.sha256
+        # Of bytes that are packed, the content's digest alone does not tell who packed them.
+        return f'"{content if sent == content else f"{content}-{sent[:12]}"}"'.encode("ascii")
+
+    @property
+    def digest(self) -> bytes:
+        """Its digest, as `Repr-Digest` (RFC 9530) has it."""
+        return b"sha-256=:%s:" % base64.b64encode(bytes.fromhex(self.form.sha256))
+
+    def pieces(self, part: slice | None) -> Iterator[bytes]:
+        """Its bytes, or a part of them; each step blocks. Raises `StoreError`, `FormatError`."""
+        return self.file.pieces(self.unpacked, part)
+
+    def close(self) -> None:
+        """Close it, when a read that is under way has ended."""
+        self.file.close()
 
 
 class Downloads:
-    """Reads and verifies files of the archive."""
+    """Reads, opens and verifies files of the archive."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._kept: BoundedCache[tuple[str, str], bytes] = BoundedCache(BYTES_KEPT)
-        self._turns = asyncio.Semaphore(UNPACKINGS)
+        self._kept: BoundedCache[tuple[str, str], _Whole] = BoundedCache(BYTES_KEPT)
+        self._facts: BoundedCache[tuple[str, str, str], Facts] = BoundedCache(FACTS_KEPT)
+        self._unpackings = Flights(UNPACKINGS, lambda: False)
 
-    async def read(self, path: str, unpacked: bool) -> Download:
-        """A file of the archive. Raises `NotFound`, `Unavailable`."""
+    def close(self) -> None:
+        """End the threads."""
+        self._unpackings.close()
+
+    async def open(self, path: str, unpacked: bool) -> Download:
+        """A file of the archive, to be sent. Raises `NotFound`, `Unavailable`."""
         place = parse_place(path)
         if place is None:
             raise NotFound("not a path of the archive")
-        sha256, stored = await self._verified(place)
-        async with self._turns:
-            return await asyncio.to_thread(_download, place, sha256, stored, unpacked)
+        file = await self._verified(place)
+        return Download(file, unpacked, _file_name(place, unpacked), place.digits is not None)
 
     async def at_rest(self, path: str, kept: Kept) -> bytes:
         """A file that a ledger lists, as it is kept. Raises `StoreError`, `FormatError`."""
-        return (await self._listed(path, kept.sha256, kept.held_at or path))[1]
+        known = self._kept.get((path, kept.sha256))
+        if known is None:
+            known = await self._listed(self._read, path, kept.sha256, kept.held_at or path)
+            self._kept.put((path, known.sha256), known, len(known.data))
+        return known.data
 
     async def content(self, path: str, kept: Kept) -> bytes:
         """What is in a file that a ledger lists, unpacked. Raises `StoreError`, `FormatError`."""
-        return await asyncio.to_thread(_plain, path, await self.at_rest(path, kept))
+        return await asyncio.to_thread(contents.plain, path, await self.at_rest(path, kept))
 
-    async def _verified(self, place: Place) -> tuple[str, bytes]:
-        """The digest of a file's content, and its bytes at rest."""
+    async def _verified(self, place: Place) -> OpenFile:
         if isinstance(place.key, PoiForecastKey):
             return await self._unlisted(place)
         try:
-            return await self._listed(place.path, *await self._asked(place, fresh=False))
+            return await self._listed(self._open, place.path, *await self._asked(place, fresh=False))
         except (StoreError, FormatError):
             listed = await self._asked(place, fresh=True)
         try:
-            return await self._listed(place.path, *listed)
+            return await self._listed(self._open, place.path, *listed)
         except (StoreError, FormatError) as fault:
             raise _unreadable(place.path, fault) from fault
 
@@ -145,48 +215,69 @@ class Downloads:
                 return earlier.sha256, version_path(place.path, earlier.sha256)
         raise NotFound("the archive lists no such earlier content")
 
-    async def _listed(self, path: str, sha256: str, held_at: str) -> tuple[str, bytes]:
+    async def _listed(
+        self, read: Callable[[str, str], Awaitable[F]], path: str, sha256: str, held_at: str
+    ) -> F:
         """A content by its digest, from where it is held, or from beside it where another one just came there."""
-        kept = self._kept.get((path, sha256))
-        if kept is not None:
-            return sha256, kept
+        found = None
         try:
-            found, stored = await self._read(path, held_at)
+            found = await read(path, held_at)
         except ObjectMissing:
             if held_at != path:
                 raise
-            found, stored = "", b""
-        if found != sha256:
-            # The archive changes a file before its ledger, and keeps the earlier content beside it.
-            found, stored = await self._beside(path, sha256, found, stored)
-        self._kept.put((path, found), stored, len(stored))
-        return found, stored
+        if found is not None and found.sha256 == sha256:
+            return found
+        # The archive changes a file before its ledger, and keeps the earlier content beside it.
+        return await self._beside(read, path, sha256, found)
 
-    async def _beside(self, path: str, sha256: str, found: str, stored: bytes) -> tuple[str, bytes]:
+    async def _beside(
+        self, read: Callable[[str, str], Awaitable[F]], path: str, sha256: str, found: F | None
+    ) -> F:
         try:
-            beside, earlier = await self._read(path, version_path(path, sha256))
-        except ObjectMissing:
+            beside = await read(path, version_path(path, sha256))
+        except (StoreError, FormatError) as fault:
             # A day of reports grows in place, and what it grew out of is in it.
-            if found and isinstance(parse_archive_path(path), ReportsKey):
-                return found, stored
+            is_grown = found is not None and isinstance(parse_archive_path(path), ReportsKey)
+            if found is not None and is_grown and isinstance(fault, ObjectMissing):
+                return found
+            _close(found)
             raise
-        if beside != sha256:
-            raise FormatError(f"{path}: holds {beside[:12]}, the ledger says {sha256[:12]}")
-        return beside, earlier
+        _close(found)
+        if beside.sha256 != sha256:
+            beside.close()
+            raise FormatError(f"{path}: holds {beside.sha256[:12]}, the ledger says {sha256[:12]}")
+        return beside
 
-    async def _unlisted(self, place: Place) -> tuple[str, bytes]:
+    async def _unlisted(self, place: Place) -> OpenFile:
         try:
-            return await self._read(place.path, place.path)
+            return await self._open(place.path, place.path)
         except ObjectMissing as fault:
             raise NotFound("the archive does not have this file") from fault
         except (StoreError, FormatError) as fault:
             raise _unreadable(place.path, fault) from fault
 
-    async def _read(self, path: str, held_at: str) -> tuple[str, bytes]:
+    async def _read(self, path: str, held_at: str) -> _Whole:
+        """A file as a whole, verified."""
         link = self._archive.link
         stored = await link.read(("file", held_at), lambda: link.store().get(held_at).data)
-        async with self._turns:
-            return await asyncio.to_thread(_digest, path, stored), stored
+        digest = await self._unpackings.alone(lambda: _digest(path, stored))
+        return _Whole(digest, stored)
+
+    async def _open(self, path: str, held_at: str) -> OpenFile:
+        """A file that is open, verified."""
+        link = self._archive.link
+        # The key is of nobody else: who shared an open file could find it closed by another.
+        source = await link.read(object(), lambda: link.store().open(held_at))
+        version = (path, held_at, source.info.etag)
+        facts = self._facts.get(version)
+        if facts is None:
+            try:
+                facts = await self._unpackings.shared(version, lambda: _facts(path, source))
+            except (StoreError, FormatError):
+                source.close()
+                raise
+            self._facts.put(version, facts)
+        return OpenFile(path, source, facts)
 
 
 def parse_place(path: str) -> Place | None:
@@ -203,43 +294,38 @@ def _unreadable(path: str, fault: Exception) -> Unavailable:
     return Unavailable("the archive does not answer, or does not hold what its ledger says")
 
 
-def _plain(path: str, stored: bytes) -> bytes:
-    if path.endswith(_LZ4):
-        return unpack_lz4(stored, path, LONGEST_FILE)
-    if path.endswith(_KMZ):
-        return read_kml(stored, path, LONGEST_KML)
-    return stored
+def _close(found: _Found | None) -> None:
+    if found is not None:
+        found.close()
 
 
 def _digest(path: str, stored: bytes) -> str:
     """The digest of what is in a file, which was read whole. Raises `FormatError`."""
-    plain = _plain(path, stored)
-    key = parse_archive_path(path)
-    if isinstance(key, ReportsKey):
-        read_day(plain, path, key.day)
+    plain = contents.plain(path, stored)
+    _check_day(path, plain)
     return hashlib.sha256(plain).hexdigest()
 
 
-def _download(place: Place, sha256: str, stored: bytes, unpacked: bool) -> Download:
-    data = _plain(place.path, stored) if unpacked else stored
-    digest = hashlib.sha256(data)
-    # A strong tag is of bytes: of those that are packed, the content's digest alone does not tell who packed them.
-    tag = sha256 if digest.hexdigest() == sha256 else f"{sha256}-{digest.hexdigest()[:12]}"
-    name = _file_name(place, unpacked)
-    return Download(
-        data=data,
-        name=name,
-        content_type=_TYPES.get(name[name.rfind(".") :], _OTHER_TYPE),
-        etag=f'"{tag}"'.encode("ascii"),
-        digest=b"sha-256=:%s:" % base64.b64encode(digest.digest()),
-        immutable=place.digits is not None,
-    )
+def _facts(path: str, source: OpenObject) -> Facts:
+    """What an open file is. Raises `StoreError`, `FormatError`."""
+    if isinstance(parse_archive_path(path), ReportsKey):
+        if source.info.size > LONGEST_DAY:
+            raise FormatError(f"{path}: {source.info.size} bytes, longer than a day of reports may be")
+        _check_day(path, source.read(0, source.info.size))
+    return contents.facts(path, source)
+
+
+def _check_day(path: str, plain: bytes) -> None:
+    """Raise `FormatError` for a day of reports that is none: its digest need not be the ledger's."""
+    key = parse_archive_path(path)
+    if isinstance(key, ReportsKey):
+        read_day(plain, path, key.day)
 
 
 def _file_name(place: Place, unpacked: bool) -> str:
     """The name to save under; of an earlier content with its digits, before what tells the format."""
     name = place.path.rpartition("/")[2]
     if unpacked:
-        name = name.removesuffix(_LZ4)
-        name = f"{name.removesuffix(_KMZ)}.kml" if name.endswith(_KMZ) else name
+        name = name.removesuffix(LZ4)
+        name = f"{name.removesuffix(KMZ)}.kml" if name.endswith(KMZ) else name
     return name if place.digits is None else f"{place.digits}-{name}"

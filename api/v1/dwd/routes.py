@@ -11,19 +11,18 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from api.answers import partial
-from api.conditional import headers_of, not_modified
-from api.replies import Header, Reply
+from api.replies import Header
 from api.v1 import paging
 from api.v1.documents import send
 from api.v1.dwd import files, models, reports, runs, stations
 from api.v1.dwd.archive import Archive, Link
-from api.v1.dwd.downloads import Download, Downloads
+from api.v1.dwd.downloads import OTHER_TYPE, TYPES, Downloads
 from api.v1.dwd.forecasts import Forecasts
 from api.v1.dwd.points import Asked, Points
+from api.v1.dwd.sending import file_response
 from api.v1.limits import Limit
 from api.v1.problems import bad, documented
-from api.v1.routing import Route, as_response
+from api.v1.routing import Route
 from dwd_assets.formats.checks import parse_run
 from dwd_assets.formats.fields import LevelType
 from store.keys import parsed_day
@@ -44,7 +43,14 @@ _PARAMETER = r"^[a-z][a-z0-9_.]{0,59}$"
 _FIRST_YEAR = 1900
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
-Cursor = Annotated[str | None, Query(max_length=1024, description="`next_cursor` of the page before")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=1024,
+        description="`next_cursor` of the page before",
+        examples=[paging.cursor("runs", "2026112103", "icon-d2")],
+    ),
+]
 Collection = Annotated[
     str,
     Path(pattern=_COLLECTION, description="a model, `mosmix-l`, `mosmix-s` or `poi`", examples=["icon-d2"]),
@@ -83,6 +89,7 @@ class Dwd:
     def close(self) -> None:
         """End the decoder and the threads."""
         self.points.close()
+        self.downloads.close()
         self.archive.link.flights.close()
 
     def send(
@@ -143,7 +150,9 @@ def _add_runs(routes: APIRouter, dwd: Dwd) -> None:
         collection: Collection,
         period: Period,
         parameter: Annotated[str | None, Query(pattern=_PARAMETER, examples=["t_2m"])] = None,
-        step: Annotated[int | None, Query(ge=0, le=59_999, description="minutes after the run")] = None,
+        step: Annotated[
+            int | None, Query(ge=0, le=59_999, description="minutes after the run", examples=[60])
+        ] = None,
         station: Annotated[str | None, Query(pattern=_STATION, examples=["10315"])] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         cursor: Cursor = None,
@@ -169,7 +178,7 @@ def _add_files(routes: APIRouter, dwd: Dwd) -> None:
         response_class=Response,
         responses={
             200: _binary("The file; with `unpacked=true` what is in it."),
-            206: _binary("The range of it that was asked for."),
+            206: {"description": "The range of it that was asked for."},
             304: {"description": "The client has it already."},
             **documented(400, 404, 412, 416, 503),
         },
@@ -185,7 +194,8 @@ def _add_files(routes: APIRouter, dwd: Dwd) -> None:
         ],
         unpacked: Annotated[bool, Query(description="the GRIB, KML or CSV itself")] = False,
     ) -> Response:
-        return as_response(_file_reply(request, await dwd.downloads.read(path, unpacked)))
+        file = await dwd.downloads.open(path, unpacked)
+        return file_response(request.scope, file, (_FOR_EVER if file.immutable else _MINUTES, LICENCE))
 
 
 def _add_stations(routes: APIRouter, dwd: Dwd) -> None:
@@ -312,8 +322,10 @@ def _add_series(routes: APIRouter, dwd: Dwd, limiter: Limit) -> None:
         level_type: Annotated[
             LevelType | None, Query(description="needed where the field is kept on several")
         ] = None,
-        level: Annotated[int | None, Query(ge=0, description="in hPa, m, or the server's count")] = None,
-        member: Annotated[int | None, Query(ge=0, le=999, description="of an ensemble")] = None,
+        level: Annotated[
+            int | None, Query(ge=0, description="in hPa, m, or the server's count", examples=[850])
+        ] = None,
+        member: Annotated[int | None, Query(ge=0, le=999, description="of an ensemble", examples=[1])] = None,
     ) -> Response:
         asked = Asked(lat, lon, model, parameter, run, level_type, level, member)
         return dwd.send(request, await dwd.points.series(asked, dwd.clock()), _MINUTES)
@@ -338,29 +350,17 @@ def _told(name: str, summary: str, model: type[BaseModel], *refusals: int) -> di
         "responses": {
             200: {"headers": _STALE},
             304: {"description": "The client has it already (`If-None-Match`)."},
-            **documented(*refusals, 503),
+            **documented(*refusals, 412, 503),
         },
     }
 
 
 def _binary(description: str) -> dict[str, Any]:
-    schema = {"type": "string", "contentMediaType": "application/octet-stream"}
-    return {"description": description, "content": {"application/octet-stream": {"schema": schema}}}
-
-
-def _file_reply(request: Request, file: Download) -> Reply:
-    asked = headers_of(request.scope)
-    headers: tuple[Header, ...] = (
-        (b"etag", file.etag),
-        (b"accept-ranges", b"bytes"),
-        (b"repr-digest", file.digest),
-        (b"content-disposition", f'attachment; filename="{file.name}"'.encode("ascii")),
-        _FOR_EVER if file.immutable else _MINUTES,
-        LICENCE,
-    )
-    if not_modified(asked, file.etag):
-        return Reply(304, headers)
-    return partial(file.data, file.content_type, file.etag, headers, asked)
+    content = {}
+    for content_type in (OTHER_TYPE, *TYPES.values()):
+        media = content_type.decode("ascii").partition(";")[0]
+        content[media] = {"schema": {"type": "string", "format": "binary", "contentMediaType": media}}
+    return {"description": description, "content": content}
 
 
 def _checked_period(period: str) -> str:
@@ -394,5 +394,5 @@ def _moment(cursor: str | None) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(str(place[0])).astimezone(UTC)
-    except ValueError as fault:
+    except (ValueError, OverflowError) as fault:
         raise bad("cursor", "not a cursor of this list") from fault

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 
 from api.answers import partial
 from api.catalog import Catalog
 from api.conditional import not_modified
 from api.errors import ApiError, NoState, NotFound, Unavailable
 from api.listing import Listing
-from api.pictures import Pictures
+from api.pictures import NAMES, Pictures, entity_tag, object_key
 from api.reading import Reader
 from api.replies import PNG, Header, Reply
 from api.shortpath import Ask, ShortRoute
@@ -78,30 +79,41 @@ class Files:
         return await self._answer(ask, match["key"], name, listed, _TYPES[match["form"]])
 
     async def _answer(self, ask: Ask, scan_key: str, name: str, listed: Listed, content_type: bytes) -> Reply:
-        scan, found = await self._find(scan_key, listed)
-        etag = f'"{found.sha256}"'.encode("ascii")
+        begun, scan, found = await self._find(scan_key, listed)
+        etag = entity_tag(found.sha256)
         headers = (FOR_EVER, _RANGES, (b"etag", etag))
         if not_modified(ask.headers, etag):
             return Reply(304, headers)
+        key = object_key(scan.level, scan.key, name)
         try:
-            data = await self._pictures.read(keys.image(scan.level, scan.key, name), found)
+            data = await self._pictures.read(key, found)
         except ObjectMissing as fault:
             raise self._gone(scan_key[:4]) from fault
-        return partial(data, content_type, etag, headers, ask.headers)
+        if begun is None:
+            return partial(data, content_type, etag, headers, ask.headers)
+        still = self._pictures.still(key, found, lambda: self._catalog.still(scan_key[:4], begun))
+        return partial(data, content_type, etag, headers, ask.headers, still)
 
-    async def _find(self, scan_key: str, listed: Listed) -> tuple[Scan, Image | Document]:
-        """What the live window, else the day, lists at an address. Raises `NotFound`, `Unavailable`."""
+    async def _find(self, scan_key: str, listed: Listed) -> tuple[int | None, Scan, Image | Document]:
+        """What the live window, else the day, lists at an address, and when the view that says so was begun.
+
+        That is none where what was listed before had to do. Raises `NotFound`, `Unavailable`.
+        """
         site, day = scan_key[:4], _day(scan_key)
         try:
             view = await self._reader.view(site)
             if view is None:
                 raise NotFound("nothing is there")
-            found = listed(view.window) or listed(await self._reader.day(site, view, day))
+            listing = view.window
+            found = listed(listing)
+            if found is None:
+                listing = await self._reader.day(site, view, day)
+                found = listed(listing)
         except NoState as fault:
             raise Unavailable(str(fault)) from fault
         if found is None:
             raise self._gone(site)
-        return found
+        return view.begun if self._catalog.current(site, view, day, listing) else None, *found
 
     def _gone(self, site: str) -> ApiError:
         """What to say of what is not there: while the store is away, nothing is known to be gone."""
@@ -120,6 +132,7 @@ def _checked(ask: Ask, names: re.Pattern[str]) -> tuple[str, re.Match[str]]:
     return ask.segments[0], match
 
 
+@lru_cache(maxsize=NAMES)
 def _day(scan_key: str) -> date:
     try:
         return keys.scan_day(scan_key)

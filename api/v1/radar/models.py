@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api.models import BoundingBox, Corner, Document, Source
 
@@ -18,24 +18,6 @@ Rgba = tuple[int, int, int, int]
 
 class Site(Document):
     """A radar, and what there is of it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "KPDT",
-                    "name": "Pendleton",
-                    "state": "OR",
-                    "longitude_deg": -118.852778,
-                    "latitude_deg": 45.690556,
-                    "height_m": 479.5,
-                    "kind": "WSR-88D",
-                    "newest": {"2": "2026-11-21T20:42:10Z"},
-                    "days": ["2026-11-21", "2026-11-20"],
-                }
-            ]
-        }
-    )
 
     id: str
     name: str

@@ -25,7 +25,11 @@ def _file(name: str, summary: str, example: str, *types: str) -> Json:
         "in": "path",
         "required": True,
         "description": "as `href` ends",
-        "schema": {"type": "string", "examples": [example]},
+        "schema": {
+            "type": "string",
+            "pattern": r"^[A-Z0-9]{12}_[0-9]{6}_[A-Z0-9]{3}_[a-z0-9_]+\.[0-9a-f]{8}\.(png|geojson|json)$",
+            "examples": [example],
+        },
     }
     return _operation(
         name,
@@ -33,7 +37,8 @@ def _file(name: str, summary: str, example: str, *types: str) -> Json:
         [parameter],
         {
             "200": {"description": "The whole; its content never changes.", "content": content},
-            "206": {"description": "The range of it that was asked for.", "content": content},
+            # No schema: a part of a JSON document is none.
+            "206": {"description": "The range of it that was asked for."},
             **_NOT_MODIFIED,
         },
         (400, 404, 412, 416, 503),
@@ -41,7 +46,9 @@ def _file(name: str, summary: str, example: str, *types: str) -> Json:
 
 
 def _schema(media: str) -> Json:
-    return {"type": "string", "contentMediaType": media} if media.startswith("image/") else {"type": "object"}
+    if media.startswith("image/"):
+        return {"type": "string", "format": "binary", "contentMediaType": media}
+    return {"type": "object"}
 
 
 def _operation(
@@ -87,7 +94,7 @@ PATHS: Json = {
                 "name": "Last-Event-ID",
                 "in": "header",
                 "description": "The last event that was heard: what came since is told first, or `reset`.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "examples": ["1795293730123"]},
             },
         ],
         {

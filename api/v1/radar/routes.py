@@ -58,6 +58,7 @@ _MOMENT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})$"
 )
 _YEARS = range(1990, 2200)
+_CURSOR = paging.cursor("scans", "2026-11-21T20:42:10+00:00", "KPDT20261121_204210_V06", 0.0)
 _MOST_TILTS = 30
 _STEEPEST_DEG = 90.0
 _IMAGE = re.compile(
@@ -221,7 +222,9 @@ def _add_scans(routes: APIRouter, radar: Radar) -> None:
         end: Moment = None,
         at: Moment = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-        cursor: Annotated[str | None, Query(max_length=1024, description="as `next` has it")] = None,
+        cursor: Annotated[
+            str | None, Query(max_length=1024, description="as `next` has it", examples=[_CURSOR])
+        ] = None,
     ) -> Response:
         place = _place(cursor)
         named = radar.site(site)
@@ -341,11 +344,12 @@ def _add_value(routes: APIRouter, radar: Radar, limit: Limit) -> None:
         named = radar.site(site)
         wanted = _wanted(product, code, "")
         view = await radar.finder.view(named)
-        found = await radar.finder.at(named, view, wanted, _moment("at", at))
+        moment = _moment("at", at)
+        found = await radar.finder.at(named, view, wanted, moment)
         document = models.Values(point=None, values=[], scan=None)
         if found:
             try:
-                document = await radar.values.at(found[-1], LonLat(lon, lat))
+                document = await radar.values.at(found[-1], LonLat(lon, lat), moment)
             except ObjectMissing as fault:
                 raise Unavailable("the scan was replaced meanwhile; try again") from fault
         return radar.send(request, Body.encoded(document.model_dump_json().encode()), named)
@@ -360,7 +364,7 @@ def _told(name: str, summary: str, model: type[BaseModel], *refusals: int) -> di
         "responses": {
             200: {"headers": _FRESHNESS},
             304: {"description": "The client has it already (`If-None-Match`)."},
-            **documented(*refusals, 503),
+            **documented(*refusals, 412, 503),
         },
     }
 

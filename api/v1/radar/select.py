@@ -90,6 +90,15 @@ def newest(found: Iterable[Frame], until: datetime | None = None) -> Frame | Non
     return max(fitting, key=lambda frame: (frame.first.start, frame.place), default=None)
 
 
+def image_at(tilt: Tilt, moment: datetime | None) -> Image:
+    """The image of a tilt that is valid at a moment: the newest that does not begin later, without one the newest.
+
+    A tilt of which every image begins later gives its first: the scan was under way.
+    """
+    begun = [image for image in tilt.images if moment is None or image.start <= moment]
+    return max(begun, key=lambda image: image.start, default=tilt.images[0])
+
+
 def _indices(tilts: tuple[Tilt, ...], wanted_deg: tuple[float, ...]) -> Iterator[int]:
     if not wanted_deg:
         yield 0

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 
 from api.errors import Unavailable
 from api.v1.radar import models, shown
 from api.v1.radar.place import LonLat, Sight, antenna, beam_height_m, pixel, sight
 from api.v1.radar.planes import DamagedImage, Planes
-from api.v1.radar.select import Frame
+from api.v1.radar.select import Frame, image_at
 from nexrad_assets.sites import sites
 from store import keys
-from store.snapshot import Image, Layer, Scan, Tilt
+from store.snapshot import Image, Layer, Scan
 
 log = logging.getLogger(__name__)
 
@@ -25,17 +26,16 @@ class Values:
     def __init__(self, planes: Planes) -> None:
         self._planes = planes
 
-    async def at(self, frame: Frame, point: LonLat) -> models.Values:
+    async def at(self, frame: Frame, point: LonLat, moment: datetime | None) -> models.Values:
         """A product's values at a point: all tilts of the scan that an image is of.
 
+        Of a tilt that the scan has several times (SAILS, MRLE) it is the time valid at `moment`, else the newest.
         Raises `Unavailable` where an image cannot be read, `ObjectMissing` where it is gone.
         """
         scan = frame.scan
-        image = frame.first
-        here = sight(antenna(scan.corners[image.canvas_km], image.canvas_km), point)
-        indices = await asyncio.gather(
-            *(self._index(scan, tilt.images[0], point, here) for tilt in frame.layer.tilts)
-        )
+        here = sight(antenna(scan.corners[frame.first.canvas_km], frame.first.canvas_km), point)
+        images = [image_at(tilt, moment) for tilt in frame.layer.tilts]
+        indices = await asyncio.gather(*(self._index(scan, image, point, here) for image in images))
         return models.Values(
             point=models.Point(
                 lon=point.lon,
@@ -44,8 +44,8 @@ class Values:
                 ground_range_km=round(here.ground_range_m / 1000.0, 3),
             ),
             values=[
-                _told(scan, frame.layer, rank, index, here.ground_range_m)
-                for rank, index in enumerate(indices)
+                _told(frame, rank, image, index, here.ground_range_m)
+                for rank, (image, index) in enumerate(zip(images, indices, strict=True))
             ],
             scan=shown.value_scan(frame),
         )
@@ -63,15 +63,18 @@ class Values:
             raise Unavailable("the stored image is damaged") from fault
 
 
-def _told(scan: Scan, layer: Layer, rank: int, index: int | None, ground_range_m: float) -> models.TiltValue:
-    tilt = layer.tilts[rank]
-    above_radar = _height_m(scan, tilt, ground_range_m)
-    site = sites().get(scan.key[:4])
+def _told(
+    frame: Frame, rank: int, image: Image, index: int | None, ground_range_m: float
+) -> models.TiltValue:
+    layer, angle_deg = frame.layer, frame.layer.tilts[rank].angle_deg
+    has_beam = shown.has_beam(frame.scan, angle_deg)
+    above_radar = beam_height_m(ground_range_m, image.elevation_deg) if has_beam else None
+    site = sites().get(frame.scan.key[:4])
     above_sea = None if above_radar is None or site is None else above_radar + site.height_m
     value, meaning = (None, OUT_OF_RANGE) if index is None else read(layer, index)
     return models.TiltValue(
-        tilt_deg=tilt.angle_deg,
-        elevation_deg=round(tilt.images[0].elevation_deg, 3),
+        tilt_deg=angle_deg,
+        elevation_deg=round(image.elevation_deg, 3),
         idx=rank,
         index=index,
         value=value,
@@ -80,7 +83,7 @@ def _told(scan: Scan, layer: Layer, rank: int, index: int | None, ground_range_m
         unit=layer.unit,
         beam_height_above_radar_m=None if above_radar is None else round(above_radar, 1),
         beam_height_above_sea_m=None if above_sea is None else round(above_sea, 1),
-        valid_time=tilt.images[0].start,
+        valid_time=image.start,
     )
 
 
@@ -92,9 +95,3 @@ def read(layer: Layer, index: int) -> tuple[float | None, str | None]:
     if layer.values is not None:
         return (layer.values[index] if index < len(layer.values) else None), None
     return round(index * layer.scale + layer.offset, 6), None
-
-
-def _height_m(scan: Scan, tilt: Tilt, ground_range_m: float) -> float | None:
-    if not shown.has_beam(scan, tilt.angle_deg):
-        return None
-    return beam_height_m(ground_range_m, tilt.images[0].elevation_deg)

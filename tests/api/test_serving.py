@@ -1,0 +1,175 @@
+"""`python -m api` as uvicorn and as granian: processes of their own, on one store, that answer alike."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.settings import ApiSettings
+from store.posix import PosixStore
+from tests.api.conftest import eventually
+from tests.api.test_process import ROOT, answers, free_port
+from tests.api.world import NOON, Publisher, made
+
+OF_THE_SERVER = {
+    "date",
+    "server",
+    "x-request-id",
+    "x-data-age",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+}
+
+needs_granian = pytest.mark.skipif(
+    importlib.util.find_spec("granian") is None,
+    reason="GRANIAN ABSENT: pip install 'radar-forecast-backend[granian]'",
+)
+SERVERS = ["uvicorn", pytest.param("granian", marks=needs_granian)]
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("API_", "NEXRAD_", "DWD_", "STORE", "AWS_"))
+    }
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**kept, "STORE": str(folder / "store"), "PYTHONPATH": path, **settings}
+
+
+@contextmanager
+def running(server: str, folder: Path):
+    """The port and the process of a server."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api"],
+        env=environment(folder, API_SERVER=server, API_PORT=str(port), API_WRITE_TOKEN="mine"),
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        eventually(lambda: process.poll() is not None or answers(port), 40)
+        assert process.poll() is None, process.stderr.read()
+        yield port, process
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert "Traceback" not in errors, errors
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("place")
+    Publisher(PosixStore(folder / "store")).publish(made("KPDT", NOON))
+    return folder
+
+
+def asked(image: str) -> list[tuple[str, str, dict[str, str]]]:
+    """Requests of every kind: short routes, FastAPI's, refusals, parts, what is known already."""
+    old = "/data/2/KPDT20250409_120000_V06_reflectivity_idx0/png"
+    return [
+        ("GET", old, {}),
+        ("GET", old, {}),
+        ("HEAD", old, {}),
+        ("GET", image, {}),
+        ("GET", image, {"range": "bytes=3-9"}),
+        ("GET", image, {"if-none-match": "*"}),
+        ("GET", old.replace("png", "json"), {"accept-encoding": "identity"}),
+        ("GET", "/list-all/", {"accept-encoding": "gzip"}),
+        ("GET", "/list-all", {}),
+        ("GET", "/data/2/..%2f..%2fetc%2fpasswd/png", {}),
+        ("GET", "/code/", {"origin": "https://map.example"}),
+        ("OPTIONS", "/list-all/", {"origin": "https://map.example"}),
+        ("POST", "/flag/", {}),
+        ("DELETE", "/list-all/", {}),
+        ("GET", "/v1/sites", {"accept-encoding": "gzip"}),
+        ("GET", "/v1/scans?site=KPDT&product=reflectivity", {}),
+        ("GET", "/v1/scans?nonsense=1", {}),
+        ("GET", "/nothing", {}),
+    ]
+
+
+def answered(port: int, image: str) -> list[tuple[object, ...]]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        found = [(client.request(method, path, headers=head)) for method, path, head in asked(image)]
+    return [
+        (
+            str(one.request.url.raw_path),
+            one.status_code,
+            sorted(pair for pair in one.headers.multi_items() if pair[0] not in OF_THE_SERVER),
+            one.content if "problem" not in one.headers.get("content-type", "") else one.json()["status"],
+        )
+        for one in found
+    ]
+
+
+@needs_granian
+def test_both_servers_give_the_same_answers(folder):
+    image = made("KPDT", NOON).scan.layers["reflectivity"].tilts[0].images[0].name
+    with running("uvicorn", folder) as (one, _), running("granian", folder) as (other, _):
+        ours, theirs = (answered(port, f"/v1/images/{image}") for port in (one, other))
+        assert [each[1] for each in ours] == [
+            *(200, 200, 200, 200, 206, 304, 200, 200, 308, 404, 200, 204, 401, 405, 200, 200, 400, 404)
+        ]
+        for mine, its in zip(ours, theirs, strict=True):
+            assert its == mine
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_it_ends_soon_when_told_though_someone_listens(folder, server):
+    with (
+        running(server, folder) as (port, process),
+        socket.create_connection(("127.0.0.1", port), timeout=15) as wire,
+    ):
+        wire.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+        heard = b""
+        while b"id: " not in heard:
+            heard += wire.recv(4096)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+        assert time.monotonic() - began < 10
+        while wire.recv(4096):
+            pass
+
+
+def test_uvicorn_is_what_runs_where_nothing_is_said():
+    assert ApiSettings(_env_file=None).server == "uvicorn"
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "told"),
+    [
+        ("gunicorn", "from api.__main__ import serve, ApiSettings; serve(ApiSettings())", "API_SERVER"),
+        (
+            "granian",
+            "import sys; sys.modules['granian'] = None\n"
+            "from api.__main__ import serve, ApiSettings; serve(ApiSettings())",
+            "radar-forecast-backend[granian]",
+        ),
+    ],
+    ids=["unknown", "not installed"],
+)
+def test_a_server_that_cannot_be_had_is_refused_by_the_name_of_the_setting(tmp_path, setting, code, told):
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path, API_SERVER=setting),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode
+    assert told in ended.stderr
+    assert "API_SERVER" in ended.stderr
