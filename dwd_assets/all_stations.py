@@ -28,7 +28,7 @@ from dwd_assets.opendata.client import Client
 from dwd_assets.opendata.errors import NotYet, OpendataError
 from dwd_assets.opendata.messages import NotModified, Received, Request, Version
 from dwd_assets.opendata.settling import is_settled
-from dwd_assets.progress import BATCH_FILES, Done, Recorder, noted
+from dwd_assets.progress import BATCH_FILES, GRACE, Done, Recorder, noted, standing_warnings
 from dwd_assets.stations import catalogue
 from store import ledger
 from store.ledger import Failed, Kept, Ledger, Source
@@ -102,6 +102,7 @@ def tell_failed(office: Office, issue: Issue, reason: str, etag: str | None = No
             noted(before, {}, failed),
             looked_at=now,
             deadline=issue.deadline,
+            given_up=issue.deadline + GRACE,
             expects_more=before.expects_more or not (before.kept or before.missing),
         )
 
@@ -161,6 +162,7 @@ def _conclude(office: Office, keeping: _Keeping, told: Split) -> Done:
     for path, reason in failed.items():
         keeping.recorder.failed(path, Failed(reason, now, etag=keeping.source.etag))
     expected = {*keeping.paths, *failed}
+    absent = {issue.path(station) for station in _absent(keeping, told)}
     warnings = tuple(_warnings(told, _stations_before(office, issue, wanted)))
 
     def change(before: Ledger) -> Ledger:
@@ -168,10 +170,12 @@ def _conclude(office: Office, keeping: _Keeping, told: Split) -> Done:
             before,
             looked_at=now,
             deadline=issue.deadline,
+            given_up=issue.deadline + GRACE,
             expects_more=False,
             missing=tuple(sorted(expected - before.kept.keys())),
             failed={path: fault for path, fault in before.failed.items() if path in failed},
-            warnings=warnings,
+            warnings=(*standing_warnings(before), *warnings),
+            unseen=tuple(sorted(absent)),
         )
 
     return _done(keeping.recorder.tell(change), keeping, failed)
@@ -260,7 +264,8 @@ class _Keeping:
 
     def _opened(self, before: Ledger) -> Ledger:
         """The ledger while stations come: not complete, whatever it was, until all are there."""
-        return msgspec.structs.replace(before, deadline=self.issue.deadline, expects_more=True)
+        end = self.issue.deadline
+        return msgspec.structs.replace(before, deadline=end, given_up=end + GRACE, expects_more=True)
 
     def _keep(self, path: str, content: Content) -> Kept:
         before = self.wanted.before.kept.get(path)
@@ -275,11 +280,16 @@ class _Keeping:
         self.changed += changed
 
 
+def _absent(keeping: _Keeping, told: Split) -> frozenset[str]:
+    """The stations that are wanted and that a file, which is whole, does not have."""
+    return keeping.wanted.only - {*told.stations, *told.malformed}
+
+
 def _failures(keeping: _Keeping, told: Split) -> dict[str, str]:
     """What was not kept, and why: by archive path, and under the file's own name where that is not known."""
-    absent = keeping.wanted.only - {*told.stations, *told.malformed}
     failed = {
-        keeping.issue.path(station): f"{keeping.issue.name}: has no station {station}" for station in absent
+        keeping.issue.path(station): f"{keeping.issue.name}: has no station {station}"
+        for station in _absent(keeping, told)
     }
     nameless = list(keeping.unplaced)
     for station, fault in told.malformed.items():

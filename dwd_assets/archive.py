@@ -22,11 +22,12 @@ from dwd_assets.formats.packing import pack_lz4, unpack_lz4
 from dwd_assets.formats.paths import version_path
 from store import keys
 from store.ledger import Earlier, Kept, Source
-from store.objects import ObjectExists, ObjectMissing, Store, StoreError
+from store.objects import ObjectChanged, ObjectExists, ObjectMissing, Store, StoreError
 
 LONGEST_FILE = 1 << 30
 """Bytes that any file of the archive may unpack to."""
 
+_ATTEMPTS = 20
 _LZ4 = ".lz4"
 _KMZ = ".kmz"
 
@@ -75,6 +76,14 @@ def plain_of(path: str, stored: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class _There:
+    """What is at a path: the version of the object, none where there is none; its content, none of a damaged one."""
+
+    etag: str | None
+    content: Content | None
+
+
+@dataclass(frozen=True, slots=True)
 class Archive:
     """The files of the archive in a store; with less than `floor_bytes` free on its disk it takes none."""
 
@@ -96,26 +105,23 @@ class Archive:
         """Put a verified content at its path, and tell what the ledger is to say of it.
 
         `before` is what the ledger says so far. What the path holds is looked at, not believed: after a kill
-        it may be ahead of the ledger. A content that the server had before the one that is kept (of two servers,
-        one is behind) is kept beside it. Nothing is written where the content is there. Raises `StoreError`;
-        whatever the store does, the path then holds the old content or the new one, and the old one is kept.
+        it may be ahead of the ledger, and another process may be at work on it. A content that the server had before
+        the one that is kept (of two servers, one is behind) is kept beside it. Nothing is written where the content
+        is there. Raises `StoreError`; whatever the store does, the path then holds the old content or the new one,
+        and the old one is kept.
         """
         if before is not None and before.sha256 != content.sha256 and _is_behind(source, before.source):
             self._keep_beside(path, content.sha256, content.stored)
             return msgspec.structs.replace(
                 before, earlier=_with(before.earlier, Earlier(content.sha256, content.size, now, source))
             )
-        there = self._there(path)
-        stored = content.stored
         earlier = () if before is None else _followed(before, content.sha256, now)
-        if there is None:
-            self.store.put(path, content.stored)
-        elif there.sha256 == content.sha256:
+        there = self._put(path, content)
+        stored = content.stored
+        if there is not None and there.sha256 == content.sha256:
             stored = there.stored  # who packed it may have packed it otherwise
-        else:
-            self._keep_beside(path, there.sha256, there.stored)
+        elif there is not None:
             earlier = _with(earlier, Earlier(there.sha256, there.size, now))
-            self.store.put(path, content.stored)
         return Kept(
             sha256=content.sha256,
             size=content.size,
@@ -142,18 +148,39 @@ class Archive:
         self.store.put(key, data)
         return key
 
-    def _there(self, path: str) -> Content | None:
-        """What is at a path, none where nothing is; bytes that are no such file go to quarantine."""
+    def _put(self, path: str, content: Content) -> Content | None:
+        """Put a content in place of exactly what was looked at and kept beside it; gives what that was, if anything.
+
+        Nothing is written where it is there.
+        """
+        for _ in range(_ATTEMPTS):
+            there = self._there(path)
+            if there.content is not None:
+                if there.content.sha256 == content.sha256:
+                    return there.content
+                self._keep_beside(path, there.content.sha256, there.content.stored)
+            try:
+                if there.etag is None:
+                    self.store.create(path, content.stored)
+                else:
+                    self.store.replace(path, content.stored, there.etag)
+            except (ObjectExists, ObjectChanged):
+                continue  # another fetcher was faster: what it put there is to be kept too
+            return there.content
+        raise StoreError(f"{path}: not changed: other writers were faster {_ATTEMPTS} times in a row")
+
+    def _there(self, path: str) -> _There:
+        """What is at a path; bytes that are no such file go to quarantine."""
         try:
-            stored = self.store.get(path).data
+            found = self.store.get(path)
         except ObjectMissing:
-            return None
+            return _There(None, None)
         try:
-            plain = plain_of(path, stored)
+            plain = plain_of(path, found.data)
         except FormatError:
-            self.quarantine(path, stored)
-            return None
-        return Content(stored, digest(plain), len(plain))
+            self.quarantine(path, found.data)
+            return _There(found.info.etag, None)
+        return _There(found.info.etag, Content(found.data, digest(plain), len(plain)))
 
     def _keep_beside(self, path: str, sha256: str, stored: bytes) -> None:
         beside = version_path(path, sha256)

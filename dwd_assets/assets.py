@@ -1,7 +1,8 @@
 """Assets, one a collection, partitioned by its periods: green is whole, red is lost, grey is not whole yet.
 
 A partition is materialized when everything that was expected of it is kept. Until then a run leaves an observation
-with the numbers, and checks that warn; where the server has no more of what is missing, the run fails.
+with the numbers, and checks that warn; where the server has no more of what is missing, the run fails. What the server
+was never seen to have remains a warning.
 """
 
 import random
@@ -12,7 +13,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from dwd_assets import checks, metadata
+from dwd_assets import checks, mending, metadata
 from dwd_assets.archive import BelowFloor
 from dwd_assets.collections import Collection
 from dwd_assets.office import Office
@@ -56,7 +57,7 @@ def archive_asset(
     def archived(context: dg.AssetExecutionContext, office: dg.ResourceParam[Office]) -> Iterator[Outcome]:
         period = context.partition_key
         with translated(context.retry_number), signs_of_life(context.log.info):
-            own, *others = collection.archive(office, period, office.telling(context.log.info))
+            own, *others = mending.archive(office, collection, period, office.telling(context.log.info))
             for other in others:
                 tell_without_run(context.instance, asset, office, other)
             told = metadata.of_pass(own, ledger.read(office.store, collection.name, period), office.clock())

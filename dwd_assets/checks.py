@@ -19,8 +19,8 @@ def specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             WHOLE,
             asset=asset,
-            description="Every file that was expected is kept and verified. A warning while some may still come, "
-            "an error when the server has them no more.",
+            description="Every file that was expected is kept and verified. A warning while some may still come, and "
+            "where the server was never seen to have them; an error when it has them no more.",
         ),
         dg.AssetCheckSpec(
             SOUND,
@@ -39,6 +39,8 @@ def _whole(asset: dg.AssetKey, summary: Summary, now: datetime) -> dg.AssetCheck
     state = summary.state(now)
     left = summary.minutes_left(now)
     told = f"{summary.kept} of {summary.expected} files kept, {summary.missing} missing"
+    if summary.unseen:
+        told += f", {summary.unseen} of them never seen on the server"
     if state == "partial" and left is not None:
         told += f"; the server deletes the first of them in {left:.0f} minutes"
     return dg.AssetCheckResult(
@@ -47,12 +49,16 @@ def _whole(asset: dg.AssetKey, summary: Summary, now: datetime) -> dg.AssetCheck
         passed=state == "complete",
         severity=dg.AssetCheckSeverity.ERROR if state == "lost" else dg.AssetCheckSeverity.WARN,
         description=f"{state}: {told}",
-        metadata=_numbers(summary, ("kept", "missing", "failed")),
+        metadata=_numbers(summary, ("kept", "missing", "failed", "unseen")),
     )
 
 
 def _sound(asset: dg.AssetKey, summary: Summary) -> dg.AssetCheckResult:
-    lines = [*summary.warnings, *([f"{summary.failed} files failed verification"] if summary.failed else [])]
+    lines = [
+        *summary.warnings,
+        *([f"{summary.failed} files failed verification"] if summary.failed else []),
+        *([f"{summary.unseen} files were never seen on the server"] if summary.unseen else []),
+    ]
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=SOUND,

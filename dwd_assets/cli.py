@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_read(commands.add_parser("read", help="tell what is in files of the archive or the server"))
     _add_verify(commands.add_parser("verify", parents=[stored], help="read kept files again and compare"))
     _add_rebuild(
-        commands.add_parser("rebuild", parents=[stored], help="make a day of reports from the raw reports")
+        commands.add_parser(
+            "rebuild", parents=[stored], help="make a ledger, or a day of reports, from what is kept"
+        )
     )
     _add_regrid(
         commands.add_parser(
@@ -133,11 +135,12 @@ def _tell_newest(archive: Archive, options: argparse.Namespace) -> None:
     now = datetime.now(UTC)
     found = status.newest(archive.store, options.collection, options.limit)
     if options.json:
-        print(status.newest_data(found, archive, now).decode())
+        print(status.newest_data(found, archive, now, options.collection).decode())
         return
     if not found:
         print(f"nothing of {options.collection or 'DWD'} is archived here yet")
-    for line in (*status.table(found, now), status.free_space(archive)):
+    damage = status.damage(archive.store, options.collection)
+    for line in (*status.table(found, now), *damage, status.free_space(archive)):
         print(line)
 
 
@@ -266,16 +269,33 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("collection", choices=["poi"], help="of reports alone the raw files are kept")
-    parser.add_argument("day", type=_day, metavar="DAY", help="YYYYMMDD, UTC")
+    parser.description = (
+        "A day of reports is merged anew from the raw ones. The ledger of a run or issue is told of the files that the "
+        "store has and it does not know; a damaged one is set aside before. Nothing is fetched."
+    )
+    parser.add_argument("collection", metavar="COLLECTION", help=_COLLECTIONS)
+    parser.add_argument("period", metavar="PERIOD", help=_PERIODS)
     parser.set_defaults(command=_rebuild)
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    from dwd_assets.reports import rebuild_day  # noqa: PLC0415
+    from dwd_assets import mending, passes  # noqa: PLC0415
 
-    with _office(_settings(options)) as office:
-        return _tell_made(rebuild_day(office, options.day, _log))
+    settings = _settings(options)
+    try:
+        collection = passes.named(options.collection, settings)
+        period = passes.checked(collection, options.period)
+    except ValueError as fault:
+        raise _Usage(str(fault)) from fault
+    with _office(settings) as office:
+        return _tell_made(
+            mending.mended(
+                office,
+                collection.deadline,
+                _log,
+                lambda: mending.make_again(office, collection, period, _log),
+            )
+        )
 
 
 def _add_regrid(parser: argparse.ArgumentParser) -> None:

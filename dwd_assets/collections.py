@@ -5,14 +5,14 @@ A collection tells which of its periods are due, and works on one of them. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
-from dwd_assets import forecasts, model_runs, regular_grid, reports
+from dwd_assets import forecasts, model_runs, regular_grid, report_days, reports
 from dwd_assets.formats.checks import parse_run, run_text
 from dwd_assets.formats.paths import MosmixProduct
-from dwd_assets.issues import issue_hours
+from dwd_assets.issues import Issue, issue_hours
 from dwd_assets.office import Log, Office
 from dwd_assets.progress import Done, Due
 from dwd_assets.settings import DwdSettings
@@ -37,7 +37,9 @@ class Collection:
     asset: the name of its Dagster asset, description: what that holds. hours: of the day at which a period begins;
     none where a period is a day. wait_s: between two looks for something due. due: its periods that something can
     be fetched for, the soonest deadline first. archive: one pass over a period, which may tell of neighbouring
-    periods too; its own first. made_of: the asset that it is made of, none where it comes from the server.
+    periods too; its own first. deadline: when the server deletes a period. unattended: the paths that a period is
+    expected to have which nobody looked at, and whether those are all. made_of: the asset that it is made of, none
+    where it comes from the server.
     """
 
     name: str
@@ -47,12 +49,23 @@ class Collection:
     wait_s: float
     due: Callable[[Office, datetime], Sequence[Due]]
     archive: Callable[[Office, str, Log], Sequence[Done]]
+    deadline: Callable[[str], datetime]
+    unattended: Callable[[Office, str], tuple[Sequence[str], bool]]
     made_of: str | None = None
 
     @property
     def spelling(self) -> str:
         """How its periods are spelled, for `strftime`."""
         return DAYS if self.hours is None else HOURS
+
+    def periods_between(self, first: str, now: datetime) -> Iterator[str]:
+        """The periods from the day of one on up to the one that has begun, the oldest first."""
+        day = begin(first).replace(hour=0)
+        while day <= now:
+            for hour in (0,) if self.hours is None else self.hours:
+                if day + timedelta(hours=hour) <= now:
+                    yield (day + timedelta(hours=hour)).strftime(self.spelling)
+            day += timedelta(days=1)
 
 
 def collections(settings: DwdSettings) -> tuple[Collection, ...]:
@@ -80,6 +93,11 @@ def model_collection(model: str, settings: DwdSettings) -> Collection:
         wait_s=settings.fields_wait_minutes * 60,
         due=lambda office, now: model_runs.runs_due(office, model, now),
         archive=lambda office, period, log: (model_runs.archive_run(office, model, begin(period), log),),
+        deadline=lambda period: model_runs.deadline(model, begin(period)),
+        unattended=lambda office, period: (
+            model_runs.expected_paths(office, model, begin(period)),
+            model_runs.knows_all(office, model),
+        ),
     )
 
 
@@ -129,6 +147,11 @@ def mosmix_collection(product: MosmixProduct, settings: DwdSettings) -> Collecti
         wait_s=settings.forecasts_wait_minutes * 60,
         due=lambda office, now: forecasts.issues_due(office, product, now),
         archive=lambda office, period, log: (forecasts.archive_issue(office, product, begin(period), log),),
+        deadline=lambda period: Issue(product, begin(period)).deadline,
+        unattended=lambda office, period: (
+            forecasts.expected_paths(office, product, begin(period)),
+            bool(settings.mosmix_stations),
+        ),
     )
 
 
@@ -142,6 +165,8 @@ def reports_collection(settings: DwdSettings) -> Collection:
         wait_s=settings.reports_wait_minutes * 60,
         due=reports.reports_due,
         archive=_archive_reports,
+        deadline=lambda period: report_days.deadline(begin(period).date()),
+        unattended=lambda office, period: (reports.expected_paths(office, begin(period).date()), False),
     )
 
 

@@ -19,21 +19,28 @@ from dwd_assets.archive import Content
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.mosmix import LONGEST_STATION, Place, StationForecast, read_station
 from dwd_assets.formats.paths import MosmixProduct
-from dwd_assets.issues import Issue, issues_within
+from dwd_assets.issues import Issue, issues_within, station_of
+from dwd_assets.looking import looks
 from dwd_assets.office import Log, Office
-from dwd_assets.opendata.client import Client
 from dwd_assets.opendata.errors import NotYet, OpendataError
 from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_all
 from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Request, Version
-from dwd_assets.progress import Done, Due, Recorder
+from dwd_assets.opendata.settling import SETTLE
+from dwd_assets.progress import GRACE, Done, Due, Recorder, rest, standing_warnings
 from dwd_assets.stations import catalogue
 from store import ledger
 from store.ledger import Failed, Ledger
 
 _FILES_AT_ONCE = 16
 
-_FAILURES_TAKEN = 3
-"""So many issues that cannot be asked for are one look's share: a server that is away would cost each its time-outs."""
+_LOOKS_AT_ONCE = 3
+"""Issues that are asked for at the same time, and so many that cannot be are one look's share."""
+
+_MANY = 8
+"""Attempts after which the time between them is not doubled any more."""
+
+LATE = "asked for after the server was to delete it:"
+"""How the warning of an issue begins of which some stations came, too late to tell what was there before."""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -41,24 +48,32 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 def issues_due(office: Office, product: MosmixProduct, now: datetime) -> tuple[Due, ...]:
     """The issues that are not complete and whose file is on the server and settled; the soonest deadline first.
 
-    Costs one request at most for each issue that is not complete; none where one failed or stayed incomplete
-    within the last `forecasts_retry_minutes`. Those that were asked for longest ago go first, and a server that
-    does not answer is left alone after a few. Raises `StoreError`.
+    Costs one request at most for each issue that is not complete, none where it failed or stayed incomplete within
+    the last `forecasts_retry_minutes`, and longer where nothing came for long, unless its file is a new one. Those
+    that were asked for longest ago go first, as many as there is time for. Raises `StoreError`.
     """
     asked = sorted(_incomplete(office, product, now), key=lambda one: _turn(one[1], now))
-    due: list[Due] = []
-    failures = 0
-    for issue, before in asked:
-        try:
-            if _has_news(office.client, issue, before, now):
-                due.append(Due(issue.deadline, issue.collection, issue.period))
-        except OpendataError as fault:
-            if before.revision:
-                tell_failed(office, issue, str(fault))
-            failures += 1
-            if failures == _FAILURES_TAKEN:
-                break
-    return tuple(sorted(due))
+    found = looks(asked, lambda one: _has_news(office, *one, now), _LOOKS_AT_ONCE)
+    for look in found:
+        issue, before = look.at
+        if look.fault is not None and before.revision:
+            tell_failed(office, issue, str(look.fault))
+    return tuple(
+        sorted(
+            Due(issue.deadline, issue.collection, issue.period)
+            for issue, _ in (x.at for x in found if x.found)
+        )
+    )
+
+
+def expected_paths(office: Office, product: MosmixProduct, time: datetime) -> tuple[str, ...]:
+    """The archive paths that an issue is expected to have: of the stations that are wanted, or of the issue before."""
+    issue = Issue(product, time)
+    stations: Sequence[str | None] = office.settings.mosmix_stations
+    if not stations:
+        before = ledger.read(office.store, issue.before.collection, issue.before.period)
+        stations = [station_of(path) for path in (*before.kept, *before.missing)]
+    return tuple(issue.path(station) for station in stations if station is not None)
 
 
 def archive_issue(office: Office, product: MosmixProduct, issue: datetime, log: Log) -> Done:
@@ -109,10 +124,34 @@ def _turn(before: Ledger, now: datetime) -> datetime:
     return before.looked_at or (_LONG_AGO if before.revision else now)
 
 
-def _has_news(client: Client, issue: Issue, before: Ledger, now: datetime) -> bool:
+def _has_news(office: Office, issue: Issue, before: Ledger, now: datetime) -> bool:
     """Whether there is a file of all stations to work on; single ones come with it. Raises `OpendataError`."""
-    seen = client.look(issue.address)
-    return seen is not None and settled(seen.version, now) and not _is_exhausted(before, seen.version)
+    seen = office.client.look(issue.address)
+    if seen is None or not settled(seen.version, now) or _is_exhausted(before, seen.version):
+        return False
+    modified = seen.version.modified or issue.time
+    return _is_new(before, modified) or _has_rested(office, issue, before, seen.version, now)
+
+
+def _is_new(before: Ledger, modified: datetime) -> bool:
+    """Whether a file changed after it was asked for last, as far as the server's clock tells."""
+    return before.looked_at is None or modified + SETTLE >= before.looked_at
+
+
+def _has_rested(office: Office, issue: Issue, before: Ledger, version: Version, now: datetime) -> bool:
+    """Whether an issue was asked for long enough ago to be asked for again though its file is the same.
+
+    The oftener that version was not what it should be, the longer; one that did not come at all may come now.
+    """
+    if before.looked_at is None or (before.expects_more and not before.failed):
+        return True
+    if any(fault.etag is None or fault.etag != version.etag for fault in before.failed.values()):
+        return True
+    retry = timedelta(minutes=office.settings.forecasts_retry_minutes)
+    attempts = max((fault.attempts for fault in before.failed.values()), default=_MANY)
+    since = max(ledger.summary(before).newest or issue.time, issue.time, version.modified or issue.time)
+    wait = min(rest(retry, since, issue.deadline, now), retry * (1 << min(attempts - 1, _MANY)))
+    return now - before.looked_at >= wait
 
 
 def _noted(office: Office, issue: Issue, now: datetime) -> Ledger:
@@ -124,7 +163,8 @@ def _noted(office: Office, issue: Issue, now: datetime) -> Ledger:
     def expected(before: Ledger) -> Ledger:
         if before.revision:
             return before
-        return msgspec.structs.replace(before, deadline=issue.deadline, expects_more=True)
+        end = issue.deadline
+        return msgspec.structs.replace(before, deadline=end, given_up=end + GRACE, expects_more=True)
 
     if now >= issue.deadline:
         return ledger.read(office.store, issue.collection, issue.period)
@@ -132,7 +172,7 @@ def _noted(office: Office, issue: Issue, now: datetime) -> Ledger:
 
 
 def _rests(office: Office, before: Ledger, now: datetime) -> bool:
-    """Whether an issue is not to be asked for yet, since what it lacks was asked for just now.
+    """Whether an issue is not to be looked for yet, since what it lacks was asked for just now.
 
     One that a kill interrupted does not rest.
     """
@@ -156,16 +196,18 @@ def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Do
     absent = {at: station for at, station in paths.items() if issue.path(station) not in before.kept}
     asked = absent or paths
     wanted = [Wanted(_request(office, issue, before, at, asked[at]), issue.deadline) for at in asked]
+    expected = {issue.path(station) for station in stations}
     with Recorder(office.store, issue.collection, issue.period) as recorder:
-        if absent:
-            recorder.tell(lambda told: _opened(told, issue, {issue.path(station) for station in stations}))
-        single = _Single(office, issue, before, recorder)
+        single = _Single(office, issue, before, recorder, expected)
+        if before.revision and absent:
+            single.open()
         for outcome in fetch_all(office.client, wanted, at_once=_FILES_AT_ONCE):
             single.take(asked[outcome.wanted.request.path], outcome)
         catalogue(office.store, single.places)
-        told = recorder.tell(
-            lambda told: single.concluded(told, {issue.path(station) for station in stations})
-        )
+        if not (before.revision or single.places or single.failed):
+            # Nobody noted it as owed, and nothing of it came: it may be from before the archive began.
+            return Done(ledger.summary(before), requests=len(asked))
+        told = recorder.tell(single.concluded)
     return Done(
         ledger.summary(told),
         fetched=single.fetched,
@@ -179,7 +221,9 @@ def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Do
 def _opened(told: Ledger, issue: Issue, expected: set[str]) -> Ledger:
     """The ledger while single stations' files come: what is expected is missing until it is kept."""
     missing = tuple(sorted(expected - told.kept.keys()))
-    return msgspec.structs.replace(told, deadline=issue.deadline, missing=missing)
+    return msgspec.structs.replace(
+        told, deadline=issue.deadline, given_up=issue.deadline + GRACE, missing=missing
+    )
 
 
 def _request(office: Office, issue: Issue, before: Ledger, address: str, station: str) -> Request:
@@ -199,6 +243,8 @@ class _Single:
     issue: Issue
     before: Ledger
     recorder: Recorder
+    expected: set[str]
+    is_open: bool = False
     places: dict[str, Place | None] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     fetched: int = 0
@@ -217,14 +263,29 @@ class _Single:
             case OpendataError() as fault:
                 self._fail(station, str(fault), None)
 
-    def concluded(self, told: Ledger, expected: set[str]) -> Ledger:
+    def open(self) -> None:
+        """Tell the ledger, before it is told of a file, what is expected: what does not come is missing."""
+        if not self.is_open:
+            self.recorder.tell(lambda told: _opened(told, self.issue, self.expected))
+            self.is_open = True
+
+    def concluded(self, told: Ledger) -> Ledger:
         """The ledger at the end of a pass."""
+        now, end = self.office.clock(), self.issue.deadline
+        missing = tuple(sorted(self.expected - told.kept.keys()))
+        standing = standing_warnings(told)
+        if not self.before.revision and now >= end and missing:
+            # Nobody can say that these were there and were lost: the archive had not begun, or nobody was to look.
+            standing = (*standing, f"{LATE} {len(missing)} stations did not come")
+            missing = ()
         return msgspec.structs.replace(
             told,
-            looked_at=self.office.clock(),
-            deadline=self.issue.deadline,
+            looked_at=now,
+            deadline=end,
+            given_up=end + GRACE,
             expects_more=False,
-            missing=tuple(sorted(expected - told.kept.keys())),
+            missing=missing,
+            warnings=standing,
         )
 
     def _verify(self, station: str, body: Body) -> None:
@@ -245,6 +306,8 @@ class _Single:
         now, before = self.office.clock(), self.before.kept.get(path)
         source = source_of(self.office.client, body.received, now)
         kept = self.office.archive.keep(path, content, source, before, now)
+        if not self.before.revision:
+            self.open()
         self.recorder.kept(path, kept)
         fetched, changed = news(before, kept)
         self.fetched += fetched

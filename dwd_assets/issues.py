@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from dwd_assets.formats.checks import check_run, run_text
 from dwd_assets.formats.paths import MosmixKey, MosmixProduct, archive_path, parse_archive_path
+from dwd_assets.progress import GRACE
 
 FOLDER = "/weather/local_forecasts/mos"
 """The server's folder of all MOSMIX."""
@@ -29,9 +30,6 @@ _KINDS: dict[MosmixProduct, _Kind] = {
     "L": _Kind("MOSMIX_L", timedelta(hours=6), 3, timedelta(hours=48), "", has_single_stations=True),
     "S": _Kind("MOSMIX_S", timedelta(hours=1), 0, timedelta(hours=24), "_240", has_single_stations=False),
 }
-
-GRACE = timedelta(hours=3)
-"""How much longer an issue is looked for than the server is thought to keep it; it comes up to 1.5 h after its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def of_summary(summary: Summary, now: datetime) -> Metadata:
         "expected": dg.MetadataValue.int(summary.expected),
         "kept": dg.MetadataValue.int(summary.kept),
         "missing": dg.MetadataValue.int(summary.missing),
+        "unseen": dg.MetadataValue.int(summary.unseen),
         "failed": dg.MetadataValue.int(summary.failed),
         "changed": dg.MetadataValue.int(summary.changed),
         "corrections": dg.MetadataValue.int(summary.corrections),

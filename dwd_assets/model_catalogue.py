@@ -26,6 +26,7 @@ from dwd_assets.opendata.listing import Entry, parse_listing
 from dwd_assets.opendata.messages import Body, Request
 from dwd_assets.selection import Selection
 from store import keys
+from store.kinds import learned
 from store.objects import ObjectMissing, Store, StoreError
 
 _SINGLE, _LEVELS = "r", "lvt1"
@@ -47,6 +48,7 @@ class V1Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
     levels: dict[str, tuple[str, ...] | None] = {}
 
 
+@learned
 class ModelCatalogue(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a model's fields.
 

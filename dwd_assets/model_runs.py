@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dwd_assets.formats.checks import parse_run, run_text
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import archive_path, parse_archive_path
-from dwd_assets.model_catalogue import Lister, read_catalogue
+from dwd_assets.looking import looks
+from dwd_assets.model_catalogue import Lister, ModelCatalogue, read_catalogue
 from dwd_assets.office import Log, Office
-from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.opendata.settling import is_settled
-from dwd_assets.progress import Done, Due
+from dwd_assets.progress import GRACE, Done, Due, rest
 from dwd_assets.run_fields import Expectations, Trees, address, is_computed
 from dwd_assets.run_pass import RunPass
 from dwd_assets.selection import Selection
@@ -39,6 +38,9 @@ _OTHER_RUN_HOURS = 3
 
 _LOOKS_AT_ONCE = 8
 """Runs that are asked for at the same time: one after the other, a slow server would cost a sensor its minute."""
+
+_UNLISTED_RESTS = 3
+"""A run of which more may have to be listed rests at most so many times as long as one that was just begun."""
 
 _RUNS_KEPT = 8
 _SHORTEST_KEPT = timedelta(hours=24)
@@ -63,15 +65,14 @@ def deadline(model: str, run: datetime) -> datetime:
 def runs_due(office: Office, model: str, now: datetime) -> tuple[Due, ...]:
     """The runs that are not complete and of which something can probably be fetched now, the soonest deleted first.
 
-    That is where the next field that is expected is there and settled (one request, without a body), or where
-    it is time to try again for what is missing. A complete run costs no request. A run that cannot be asked for
-    costs no other; where none is due then, that raises its `OpendataError`. Raises `StoreError`.
+    That is where the next field that is expected is there and settled (a request or two, without a body), or where
+    it is time to try again for what is missing, which is tried the more seldom the longer nothing came. A complete
+    run costs no request. A run that cannot be asked for costs no other; where none is due then, that raises its
+    `OpendataError`. Raises `StoreError`.
     """
-    runs = tuple(_runs(model, now))
-    with ThreadPoolExecutor(_LOOKS_AT_ONCE, thread_name_prefix="due") as pool:
-        looks = tuple(pool.map(lambda run: _look(office, model, run, now), runs))
-    due = [run for run, look in zip(runs, looks, strict=True) if look is True]
-    faults = [look for look in looks if isinstance(look, OpendataError)]
+    found = looks(recent_runs(model, now), lambda run: _is_due(office, model, run, now), _LOOKS_AT_ONCE)
+    due = [look.at for look in found if look.found]
+    faults = [look.fault for look in found if look.fault is not None]
     if faults and not due:
         raise faults[0]
     return tuple(sorted(Due(deadline(model, run), model, run_text(run)) for run in due))
@@ -92,7 +93,8 @@ def archive_run(
     `wanted` is what is fetched instead of what the settings select, which the ledger goes on to expect. `recheck`:
     the server is asked for another version of everything that is kept; what it replaces is kept beside it. `also`:
     archive paths of fields that are asked for whether they are expected or not, and kept or not.
-    A run that the server has deleted costs no request. Raises `StoreError`, `BelowFloor` among them, after
+    After its deadline and the grace a run of which something is missing is asked for once more, and then costs no
+    request; nor does one that has no ledger by its deadline. Raises `StoreError`, `BelowFloor` among them, after
     telling what could be told; what is wrong with a file, or with the server, is told by the ledger.
     """
     period = run_text(run)
@@ -100,7 +102,7 @@ def archive_run(
         raise ValueError(f"{run!r} is no whole hour, UTC")
     before = ledger.read(office.store, model, period)
     end = deadline(model, run)
-    if office.clock() >= end:
+    if _is_over(before, end, office.clock()):
         return Done(ledger.summary(before))
     return RunPass(office, before, run, end, log, wanted).go(recheck=recheck, also=also)
 
@@ -110,53 +112,74 @@ def newest_run(model: str, now: datetime) -> datetime:
     return now.replace(hour=now.hour - now.hour % run_hours(model), minute=0, second=0, microsecond=0)
 
 
-def _runs(model: str, now: datetime) -> Iterator[datetime]:
-    """The runs that the server may have, the newest first."""
-    run = newest_run(model, now)
-    while now < deadline(model, run):
-        yield run
-        run -= timedelta(hours=run_hours(model))
+def expected_paths(office: Office, model: str, run: datetime) -> tuple[str, ...]:
+    """The archive paths that a run is expected to have, as far as that is known without asking the server."""
+    return tuple(archive_path(key) for key in _expected_keys(office, model, run))
 
 
-def _look(office: Office, model: str, run: datetime, now: datetime) -> bool | OpendataError:
-    """Whether a run is due, or why nobody can tell."""
-    try:
-        return _is_due(office, model, run, now)
-    except OpendataError as fault:
-        return fault
+def knows_all(office: Office, model: str) -> bool:
+    """Whether `expected_paths` are all that a run is to have."""
+    return is_computed(model) and read_catalogue(office.store, model) != ModelCatalogue(model)
+
+
+def recent_runs(model: str, now: datetime) -> Iterator[datetime]:
+    """The runs that the server may have, the oldest first."""
+    newest, hours = newest_run(model, now), timedelta(hours=run_hours(model))
+    count = (now - newest + deadline(model, newest) - newest + GRACE) // hours + 1
+    for number in range(count, -1, -1):
+        run = newest - number * hours
+        if now < deadline(model, run) + GRACE:
+            yield run
+
+
+def _is_over(before: Ledger, end: datetime, now: datetime) -> bool:
+    """Whether the server is not to be asked for a run any more, which it deletes at `end`."""
+    if now < end:
+        return False
+    if not before.revision or before.state(now) == "complete":
+        return True
+    is_asked = before.looked_at is not None and before.looked_at >= end
+    return is_asked and now >= end + GRACE
 
 
 def _is_due(office: Office, model: str, run: datetime, now: datetime) -> bool:
     summary = ledger.read_summary(office.store, model, run_text(run))
+    if summary is None and now >= deadline(model, run):
+        return False
     if summary is None or summary.looked_at is None:
-        first = _first_fields(office, model, run)
+        first = _earliest(_expected_keys(office, model, run))
         return _is_there(office, first, {}, now) if first else True
     if summary.state(now) == "complete":
         return False
-    if _is_time_to_retry(office, summary, now):
+    retry = timedelta(minutes=office.settings.fields_retry_minutes)
+    since = max(summary.newest or run, run)
+    wait = rest(retry, since, deadline(model, run), now)
+    if _has_rested(summary, now, min(wait, _UNLISTED_RESTS * retry) if summary.expects_more else wait):
         return True
     known = ledger.read(office.store, model, run_text(run))
-    return _is_there(office, _next_fields(known), known.failed, now)
+    if _is_there(office, _next_fields(known), known.failed, now):
+        return True
+    # What may come is not to wait for that turn.
+    any_of_it = list(_keys(known.missing)) if _has_rested(summary, now, retry) else []
+    return _is_there(office, any_of_it, known.failed, now)
 
 
-def _is_time_to_retry(office: Office, summary: Summary, now: datetime) -> bool:
+def _has_rested(summary: Summary, now: datetime, wait: timedelta) -> bool:
     """Whether a run that has begun, or whose fields have to be listed, was looked at long enough ago."""
     has_begun = bool(summary.kept or summary.failed) or summary.expects_more
-    retry = timedelta(minutes=office.settings.fields_retry_minutes)
-    return has_begun and summary.looked_at is not None and now - summary.looked_at >= retry
+    return has_begun and summary.looked_at is not None and now - summary.looked_at >= wait
 
 
-def _first_fields(office: Office, model: str, run: datetime) -> list[FieldKey]:
-    """What comes first of a run that was not looked at yet, as far as that is known."""
+def _expected_keys(office: Office, model: str, run: datetime) -> list[FieldKey]:
+    """What a run that was not looked at yet is to have, as far as that is known; else what the day before had."""
     if is_computed(model):
         trees = Trees(office.settings.v1_tree, office.settings.old_tree)
         expectations = Expectations(Lister(office.client), _unheard, trees)
         catalogue = read_catalogue(office.store, model)
         fields = expectations.of(catalogue, run, office.settings.selection.of_model(model))
-        return _earliest([field.key for field in fields])
-    before = run - timedelta(days=1)
-    kept = ledger.read(office.store, model, run_text(before)).kept
-    return _earliest([replace(key, run=run) for key in _keys(kept)])
+        return [field.key for field in fields]
+    before = ledger.read(office.store, model, run_text(run - timedelta(days=1)))
+    return [replace(key, run=run) for key in _keys((*before.kept, *before.missing))]
 
 
 def _next_fields(known: Ledger) -> list[FieldKey]:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 
-from dwd_assets.collections import Collection
+from dwd_assets.collections import Collection, begin
 
 
 def partitions_of(collection: Collection, first: date) -> dg.TimeWindowPartitionsDefinition:
@@ -25,9 +25,6 @@ def partitions_of(collection: Collection, first: date) -> dg.TimeWindowPartition
 
 def recent_periods(collection: Collection, now: datetime, back: timedelta) -> tuple[str, ...]:
     """The periods of a collection that began within a time before `now`, the oldest first."""
-    hours = (0,) if collection.hours is None else collection.hours
-    days = range((now.date() - (now - back).date()).days, -1, -1)
-    begins = (
-        datetime.combine(now.date() - timedelta(days=day), time(hour), UTC) for day in days for hour in hours
-    )
-    return tuple(at.strftime(collection.spelling) for at in begins if now - back <= at <= now)
+    oldest = now - back
+    periods = collection.periods_between(oldest.strftime(collection.spelling), now)
+    return tuple(period for period in periods if begin(period) >= oldest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dwd_assets import model_runs
+from dwd_assets import mending, model_runs
 from dwd_assets.collections import (
     DAYS,
     HOURS,
@@ -26,7 +26,7 @@ from dwd_assets.status import verdict
 from store.ledger import State
 
 FAULT, LOST = 1, 4
-EXIT_STATUS: dict[State, int] = {"complete": 0, "waiting": 3, "partial": 3, "lost": LOST}
+EXIT_STATUS: dict[State, int] = {"complete": 0, "unseen": 0, "waiting": 3, "partial": 3, "lost": LOST}
 """What a shell is told of a period."""
 
 _MOSMIX: dict[str, MosmixProduct] = {"mosmix-l": "L", "mosmix-s": "S"}
@@ -75,6 +75,13 @@ def chosen(name: str, settings: DwdSettings, narrowed: Narrowed, *, recheck: boo
     )
 
 
+def named(name: str, settings: DwdSettings) -> Collection:
+    """The collection of a name, whether or not the settings ask for it; what is no other one is a model."""
+    if name == REPORTS:
+        return reports_collection(settings)
+    return mosmix_collection(_MOSMIX[name], settings) if name in _MOSMIX else model_collection(name, settings)
+
+
 def checked(collection: Collection, period: str) -> str:
     """The period, if the collection has such a one. Raises `ValueError`."""
     starts = begin(period)
@@ -93,7 +100,7 @@ def fetch(office: Office, collection: Collection, period: str | None, log: Log, 
     That a period cannot be fetched is told to `complain`, and the next one begun. Raises `StoreError` (`BelowFloor`
     too), and `OpendataError` where the server does not tell what is due.
     """
-    periods = [period] if period else [due.period for due in collection.due(office, office.clock())]
+    periods = [period] if period else _due(office, collection, log)
     if not periods:
         # That no run is due is also what comes of a server that does not answer.
         office.client.look(_ANY_FOLDER)
@@ -105,10 +112,16 @@ def fetch(office: Office, collection: Collection, period: str | None, log: Log, 
     return FAULT if FAULT in statuses else max(statuses)
 
 
+def _due(office: Office, collection: Collection, log: Log) -> list[str]:
+    """The periods that are due, the one that the server deletes first before the others."""
+    due = mending.mended(office, collection.deadline, log, lambda: collection.due(office, office.clock()))
+    return [each.period for each in due]
+
+
 def _passed(office: Office, collection: Collection, period: str, log: Log, complain: Log) -> int:
     """The exit status of a period, of which neighbours are told in the same pass."""
     try:
-        own, *others = collection.archive(office, period, log)
+        own, *others = mending.archive(office, collection, period, log)
     except OpendataError as fault:
         complain(f"{collection.name} {period}: {fault}")
         return FAULT

@@ -1,11 +1,11 @@
-"""What is due, what came of it, and telling the ledger in batches."""
+"""What is due and how often it is asked for, what came of it, and telling the ledger in batches."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +18,24 @@ from store.objects import Store
 BATCH_FILES = 512
 BATCH_S = 10.0
 """After so many files or seconds the ledger is told: what a kill can make us fetch again."""
+
+TELLING_COSTS = 0.02
+LONGEST_PAUSE_S = 60.0
+"""Of the time, at most so much goes into telling, unless that took over a second: a ledger is written whole, and that
+of a full ICON-D2 run has 45 MB, half a second of a core.
+"""
+
+GRACE = timedelta(hours=3)
+"""For so long after a deadline, which is reckoned, the server is asked all the same."""
+
+UNATTENDED = "nobody looked at it while the server had it"
+"""What a ledger is warned of that was begun after the server deleted its period."""
+
+SET_ASIDE = "its ledger could not be read and was set aside:"
+"""How the warning of a ledger begins that was begun anew in place of a damaged one."""
+
+_RESTS = 8
+"""What brought nothing for so long is asked for again after this part of that time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,10 +64,26 @@ class Done:
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
+def rest(retry: timedelta, since: datetime, deadline: datetime, now: datetime) -> timedelta:
+    """How long to wait before asking again for what brought nothing `since`: longer and longer, `retry` at least.
+
+    Before the deadline, and before the end of the grace, there is one more turn all the same.
+    """
+    left = (deadline if now < deadline else deadline + GRACE) - now
+    return max(retry, min((now - since) / _RESTS, left / 2))
+
+
+def standing_warnings(before: Ledger) -> tuple[str, ...]:
+    """The warnings of a ledger that no later look at the server makes untrue."""
+    lines = (line for line in before.warnings if line.startswith((UNATTENDED, SET_ASIDE)))
+    return tuple(line for line in lines if line != UNATTENDED or not before.kept)
+
+
 class Recorder:
     """Tells a ledger of files in batches; a context manager that tells the rest at its end, whatever happens.
 
-    It is told of a file after that is stored: a kill in between costs a second fetch, never a false entry.
+    It is told of a file after that is stored: a kill in between costs a second fetch, never a false entry. A ledger
+    that takes long to tell is told so much more seldom.
     """
 
     def __init__(
@@ -60,6 +94,7 @@ class Recorder:
         self._kept: dict[str, Kept] = {}
         self._failed: dict[str, Failed] = {}
         self._told_at = clock()
+        self._pause_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +102,8 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.tell()
+        if self._kept or self._failed:
+            self.tell()
 
     def kept(self, path: str, kept: Kept) -> None:
         """Note a file that is stored."""
@@ -82,6 +118,7 @@ class Recorder:
 
     def tell(self, change: Callable[[Ledger], Ledger] = lambda ledger: ledger) -> Ledger:
         """Tell the ledger what was noted, and of `change` after that; gives the ledger. Raises `StoreError`."""
+        begun = self._clock()
         told = ledger.update(
             self._store,
             self._collection,
@@ -91,11 +128,12 @@ class Recorder:
         self._kept.clear()
         self._failed.clear()
         self._told_at = self._clock()
+        self._pause_s = min((self._told_at - begun) / TELLING_COSTS, LONGEST_PAUSE_S)
         return told
 
     def _tell_when_due(self) -> None:
-        noted = len(self._kept) + len(self._failed)
-        if noted >= BATCH_FILES or self._clock() - self._told_at >= BATCH_S:
+        noted, since_s = len(self._kept) + len(self._failed), self._clock() - self._told_at
+        if since_s >= self._pause_s and (noted >= BATCH_FILES or since_s >= BATCH_S):
             self.tell()
 
 

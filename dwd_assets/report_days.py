@@ -36,7 +36,7 @@ from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.packing import pack_lz4, unpack_lz4
 from dwd_assets.formats.paths import ReportsKey, archive_path
 from dwd_assets.office import Log, Office
-from dwd_assets.progress import noted
+from dwd_assets.progress import GRACE, noted
 from store import keys, ledger, report_versions
 from store.ledger import Corrected, Failed, Kept, Ledger, Source
 from store.objects import ObjectChanged, ObjectExists, ObjectMissing, Store, StoreError
@@ -139,7 +139,10 @@ class _Folded:
 
 @dataclass(frozen=True, slots=True)
 class _Merged:
-    """What a day file is to be: `data` in place of `before` (version `etag`), none where there is no file to be."""
+    """What a day file is to be: `data` in place of `before` (version `etag`), none where there is no file to be.
+
+    kept: what the ledger said of the file when that was read. Once it is written, `etag` is the version that it has.
+    """
 
     job: _Job
     before: bytes | None
@@ -147,6 +150,7 @@ class _Merged:
     data: bytes | None
     as_of: datetime | None
     folded: _Folded
+    kept: Kept | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -173,6 +177,11 @@ def ends(day: date) -> datetime:
     return datetime.combine(day, time(), UTC) + _A_DAY
 
 
+def deadline(day: date) -> datetime:
+    """When the server has no row of a UTC day any more."""
+    return ends(day) + _A_DAY
+
+
 def looked_at(day: date, now: datetime) -> Callable[[Ledger], Ledger]:
     """What a look at a day changes in its ledger, whatever else is told.
 
@@ -185,7 +194,8 @@ def looked_at(day: date, now: datetime) -> Callable[[Ledger], Ledger]:
         return msgspec.structs.replace(
             before,
             looked_at=now,
-            deadline=ends(day) + _A_DAY,
+            deadline=deadline(day),
+            given_up=deadline(day) + GRACE,
             expects_more=has_hole or not is_over,
         )
 
@@ -301,7 +311,7 @@ def _merged(office: Office, job: _Job, reports: Sequence[Came], kept: Kept | Non
     folded = _fold(job.day, there.day_file, reports, office.clock())
     if not there.is_whole:
         folded = replace(folded, is_exact=False)
-    return _to_be(job, there, folded.day_file, folded)
+    return _to_be(job, there, folded.day_file, folded, kept)
 
 
 def _remade(office: Office, job: _Job, arrivals: Sequence[Arrival], kept: Kept | None, log: Log) -> _Merged:
@@ -313,15 +323,15 @@ def _remade(office: Office, job: _Job, arrivals: Sequence[Arrival], kept: Kept |
     folded = _fold(job.day, None, fitting, office.clock())
     if len(fitting) < len(reports):
         folded = replace(folded, failed=_misfit(job, reports[-1], office.clock()))
-    return _to_be(job, there, _above(there.day_file, folded.day_file), folded)
+    return _to_be(job, there, _above(there.day_file, folded.day_file), folded, kept)
 
 
-def _to_be(job: _Job, there: _There, day_file: DayFile | None, folded: _Folded) -> _Merged:
+def _to_be(job: _Job, there: _There, day_file: DayFile | None, folded: _Folded, kept: Kept | None) -> _Merged:
     if day_file is None or not folded.has_taken:
         as_of = None if there.day_file is None else there.day_file.as_of
-        return _Merged(job, there.data, there.etag, there.data, as_of, folded)
+        return _Merged(job, there.data, there.etag, there.data, as_of, folded, kept)
     data = beob_merge.write(day_file)
-    return _Merged(job, there.data, there.etag, data, day_file.as_of, folded)
+    return _Merged(job, there.data, there.etag, data, day_file.as_of, folded, kept)
 
 
 def _above(below: DayFile | None, above: DayFile | None) -> DayFile | None:
@@ -407,13 +417,13 @@ def _written(office: Office, again: Callable[[], _Merged], first: _Merged | None
             return merged
         try:
             if merged.etag is None:
-                office.store.create(merged.job.path, merged.data, _CSV)
+                put = office.store.create(merged.job.path, merged.data, _CSV)
             else:
-                office.store.replace(merged.job.path, merged.data, merged.etag, _CSV)
+                put = office.store.replace(merged.job.path, merged.data, merged.etag, _CSV)
         except (ObjectExists, ObjectChanged):
             merged = again()
         else:
-            return merged
+            return replace(merged, etag=put.etag)
     raise StoreError(f"{merged.job.path}: not changed: other writers were faster {_ATTEMPTS} times in a row")
 
 
@@ -425,13 +435,21 @@ def _tell(
     tallies: dict[date, Tally],
     prepare: Callable[[Ledger], Ledger] = lambda before: before,
 ) -> None:
-    """Tell a day's ledger of its files, and a tally of what was done."""
+    """Tell a day's ledger of its files, and a tally of what was done.
+
+    Of a file that another pass told of meanwhile, only if it is still the one that was written here: else that pass
+    has merged on top of it, and tells, or told, of what it made.
+    """
     now = office.clock()
     found = [one for each in merged for one in each.folded.corrections]
     failed = {one.job.path: one.folded.failed for one in merged if one.folded.failed is not None}
 
     def change(before: Ledger) -> Ledger:
-        taken = ((one, one.data) for one in merged if one.folded.has_taken)
+        taken = (
+            (one, one.data)
+            for one in merged
+            if one.folded.has_taken and (before.kept.get(one.job.path) == one.kept or _is_there(office, one))
+        )
         kept = {
             one.job.path: _kept(one, data, before.kept.get(one.job.path), now)
             for one, data in taken
@@ -447,6 +465,14 @@ def _tell(
     tally.written += sum(one.is_changed for one in merged)
     tally.corrected += sum(one.is_changed and bool(one.folded.corrections) for one in merged)
     tally.failed |= {path: one.reason for path, one in failed.items()}
+
+
+def _is_there(office: Office, merged: _Merged) -> bool:
+    """Whether a day file is still the version that was written or found."""
+    try:
+        return office.store.head(merged.job.path).etag == merged.etag
+    except ObjectMissing:
+        return False
 
 
 def _kept(merged: _Merged, data: bytes, before: Kept | None, now: datetime) -> Kept:

@@ -8,6 +8,7 @@ What belongs here: what is asked for and why, and what of it failed. What does n
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import defaultdict
@@ -20,6 +21,7 @@ import msgspec
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.paths import ReportsKey, archive_path
+from dwd_assets.looking import LISTING_S
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.errors import NotYet, OpendataError, Unavailable
 from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_all
@@ -70,7 +72,7 @@ def reports_due(office: Office, now: datetime) -> tuple[Due, ...]:
     Its deadline is when the first row that is not merged leaves the server. One request. Raises `OpendataError`
     where there is no listing, and `StoreError`.
     """
-    listed = _listed(office)
+    listed = _listed(office, LISTING_S)
     outstanding = _outstanding(office.settings, listed, report_versions.read(office.store), now)
     if not outstanding:
         return ()
@@ -260,9 +262,16 @@ class _Pass:
         )
 
 
-def _listed(office: Office) -> dict[str, Entry]:
+def expected_paths(office: Office, day: date) -> tuple[str, ...]:
+    """The archive paths that a day is expected to have: of the stations that had reports until then."""
+    before = ledger.read(office.store, COLLECTION, keys.day_name(day - _A_DAY))
+    stations = {path.rpartition("/")[2].removesuffix("-BEOB.csv") for path in (*before.kept, *before.missing)}
+    return tuple(_path(day, station) for station in sorted(stations))
+
+
+def _listed(office: Office, within_s: float = math.inf) -> dict[str, Entry]:
     """What the server lists of the stations that are wanted. Raises `OpendataError`."""
-    answer = office.client.read(Request(FOLDER))
+    answer = office.client.read(Request(FOLDER), within_s)
     page = answer.data if isinstance(answer, Body) else b""
     try:
         listing = parse_listing(page, FOLDER)

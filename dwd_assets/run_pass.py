@@ -39,7 +39,7 @@ from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_each
 from dwd_assets.opendata.messages import UNKNOWN, Request, Version
 from dwd_assets.opendata.settling import SETTLE
-from dwd_assets.progress import Done, Recorder
+from dwd_assets.progress import GRACE, Done, Recorder, standing_warnings
 from dwd_assets.run_fields import Expectations, Field, Trees, is_computed, twin
 from dwd_assets.run_order import StepOrder
 from dwd_assets.selection import Selection
@@ -349,6 +349,7 @@ class RunPass:
         return msgspec.structs.replace(
             before,
             deadline=self._deadline,
+            given_up=self._deadline + GRACE,
             expects_more=self._grows(before.kept),
             missing=self._told_missing(before, self._missing(before.kept)),
         )
@@ -359,9 +360,10 @@ class RunPass:
             before,
             looked_at=self._office.clock(),
             deadline=self._deadline,
+            given_up=self._deadline + GRACE,
             expects_more=self._grows(before.kept),
             missing=self._told_missing(before, missing),
-            warnings=tuple(self._warnings(before.kept, missing)),
+            warnings=(*standing_warnings(before), *self._warnings(before.kept, missing)),
         )
 
     def _told_missing(self, told: Ledger, missing: tuple[Field, ...]) -> tuple[str, ...]:

@@ -10,4 +10,4 @@ WHY_TAG = "dwd/why"
 
 DUE = "due"
 LOST = "lost"
-"""To tell of a period of which the server deleted something that is missing; that is told by such a run alone."""
+"""To tell of a period of which something is missing that will not come; that is told by such a run alone."""

@@ -2,6 +2,8 @@
 
 A period whose run brought nothing lets the others go first: it may lack what never comes, or fail each time.
 
+A loss is told, by a run of its period, when nothing that may still be fetched waits for its turn.
+
 One run of a collection at a time: it has the client's connections to itself, and what is due next is known when
 it has ended.
 """
@@ -16,14 +18,18 @@ from dagster._core.storage.tags import PRIORITY_TAG
 
 from dwd_assets.archive import BelowFloor
 from dwd_assets.collections import Collection, begin
+from dwd_assets.following import begin_unattended
 from dwd_assets.jobs import live_job_name, sensor_name
+from dwd_assets.mending import set_aside
 from dwd_assets.office import Office
+from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.partitions import recent_periods
 from dwd_assets.progress import Due
 from dwd_assets.runs import DUE, LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import LIVE, end_lost_runs, is_under_way
 from store import ledger
-from store.ledger import State
+from store.kinds import learned
+from store.ledger import DamagedLedger, State
 
 PRIORITY = "1"
 """In Dagster's queue: before backfills, after radar volumes."""
@@ -34,15 +40,18 @@ LOOK_BACK = timedelta(days=4)
 SHORTEST_INTERVAL_S = 15
 
 
+@learned
 class Memory(msgspec.Struct, frozen=True):
     """What a sensor remembers between ticks.
 
     settled: periods of which nothing more is to be told. asked: those that had their turn since all others had
-    theirs, and how many of their files were kept then.
+    theirs, and how many of their files were kept then. overdue: periods that are to be told of although they are
+    from before `LOOK_BACK`.
     """
 
     settled: tuple[str, ...] = ()
     asked: dict[str, int] = {}
+    overdue: tuple[str, ...] = ()
 
 
 def due_sensor(
@@ -73,18 +82,45 @@ def tick(
     memory = _memory(context.cursor)
     if is_under_way(context.instance, live_job_name(collection.asset)):
         return _nothing("a run is under way", memory)
+    try:
+        return _looked(context, office, collection, first, memory)
+    except DamagedLedger as fault:
+        told = set_aside(office, collection.deadline, fault)
+        context.log.warning(told)
+        if collection.made_of is None and begin(fault.period).date() >= first:
+            return _asked(fault.period, memory, DUE)
+        return _nothing(told, memory)
+
+
+def _looked(
+    context: dg.SensorEvaluationContext, office: Office, collection: Collection, first: date, memory: Memory
+) -> dg.SensorResult:
+    """What comes of a look at the ledgers and the server. Raises `OpendataError`, `StoreError`."""
+    now = office.clock()
+    lost: Sequence[str] = ()
     if collection.made_of is None:
-        lost, memory = newly_lost(office, collection, memory, now, first)
-        if lost:
-            return _asked(lost[0], memory, LOST)
+        begun = begin_unattended(office, collection, now)
+        if begun:
+            context.log.warning(f"Nobody looked at {', '.join(begun)} while the server had them")
+        lost, memory = newly_lost(office, collection, memory, now, first, begun)
     try:
         office.archive.check_floor()
-    except BelowFloor as fault:
-        return _nothing(f"paused: {fault}", memory)
-    due = [one for one in collection.due(office, now) if begin(one.period).date() >= first]
+        due = [one for one in collection.due(office, now) if begin(one.period).date() >= first]
+    except (BelowFloor, OpendataError) as fault:
+        if lost:
+            return _told(lost[0], memory)
+        if isinstance(fault, BelowFloor):
+            return _nothing(f"paused: {fault}", memory)
+        raise
+
+    def kept(period: str) -> int:
+        return _kept(office, collection, period)
+
+    if lost and not any(_has_turn(one, memory, kept) for one in due):
+        return _told(lost[0], memory)
     if not due:
         return _nothing("nothing new on the server", memory)
-    following, memory = next_turn(due, memory, lambda period: _kept(office, collection, period), now)
+    following, memory = next_turn(due, memory, kept, now)
     context.log.info(f"{len(due)} periods are due; {following.period} goes first, until {following.deadline}")
     return _asked(following.period, memory, DUE)
 
@@ -98,27 +134,43 @@ def next_turn(
     """
     asked = {period: files for period, files in memory.asked.items() if begin(period) >= now - LOOK_BACK}
     for one in due:
-        files = kept(one.period)
-        if files > asked.get(one.period, -1):
-            return one, msgspec.structs.replace(memory, asked={**asked, one.period: files})
+        if _has_turn(one, memory, kept):
+            return one, msgspec.structs.replace(memory, asked={**asked, one.period: kept(one.period)})
     return due[0], msgspec.structs.replace(memory, asked={due[0].period: kept(due[0].period)})
 
 
 def newly_lost(
-    office: Office, collection: Collection, memory: Memory, now: datetime, first: date
+    office: Office,
+    collection: Collection,
+    memory: Memory,
+    now: datetime,
+    first: date,
+    begun: Sequence[str] = (),
 ) -> tuple[Sequence[str], Memory]:
-    """Periods whose deadline has passed with something missing, to be told by a run of theirs, once."""
+    """Periods that are given up with something missing, to be told by a run of theirs, once; of `begun` ones too.
+
+    The memory knows which are settled, and which are not although they are from long ago.
+    """
     lost: list[str] = []
     settled: list[str] = []
-    for period in recent_periods(collection, now, LOOK_BACK):
+    recent = recent_periods(collection, now, LOOK_BACK)
+    watched = sorted({*recent, *memory.overdue, *begun})
+    for period in watched:
         if begin(period).date() < first:
             continue
         state = "complete" if period in memory.settled else _state(office, collection, period, now)
-        if state == "lost" and not lost:
-            lost.append(period)
-        if state == "complete" or period in lost:
+        if state == "complete":
             settled.append(period)
-    return lost, msgspec.structs.replace(memory, settled=tuple(settled))
+        elif state in {"lost", "unseen"}:
+            lost.append(period)
+    overdue = [each for each in watched if each not in recent and each not in settled]
+    overdue = [each for each in overdue if begin(each).date() >= first]
+    return lost, msgspec.structs.replace(memory, settled=tuple(settled), overdue=tuple(overdue))
+
+
+def _has_turn(one: Due, memory: Memory, kept: Callable[[str], int]) -> bool:
+    """Whether a period had no turn in this round, or has more files than then."""
+    return kept(one.period) > memory.asked.get(one.period, -1)
 
 
 def _kept(office: Office, collection: Collection, period: str) -> int:
@@ -138,6 +190,12 @@ def _memory(cursor: str | None) -> Memory:
         return msgspec.json.decode(cursor or "{}", type=Memory)
     except msgspec.DecodeError:
         return Memory()
+
+
+def _told(period: str, memory: Memory) -> dg.SensorResult:
+    """Ask for the run that tells of a loss, which is settled then."""
+    settled = tuple(sorted({*memory.settled, period}))
+    return _asked(period, msgspec.structs.replace(memory, settled=settled), LOST)
 
 
 def _asked(period: str, memory: Memory, why: str) -> dg.SensorResult:

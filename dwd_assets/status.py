@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
 from dwd_assets.archive import Archive
 from store import keys, ledger
-from store.ledger import Ledger, Summary
+from store.ledger import DamagedLedger, Ledger, Summary
 from store.objects import Store
 
 _COLUMNS = (
@@ -33,10 +34,21 @@ def newest(store: Store, collection: str | None, limit: int) -> Mapping[str, tup
     for name, period in recorded(store, collection):
         periods[name].append(period)
     found = {
-        name: tuple(ledger.read_summary(store, name, period) for period in reversed(of_it))
+        name: tuple(_summary(store, name, period) for period in reversed(of_it))
         for name, of_it in periods.items()
     }
     return {name: tuple(each for each in of_it if each is not None) for name, of_it in found.items()}
+
+
+def set_aside(store: Store, collection: str | None = None) -> tuple[str, ...]:
+    """Where the ledgers are that could not be read, of one collection or of all. Raises `StoreError`."""
+    return tuple(info.key for info in store.list(keys.damaged_ledgers_prefix(collection)))
+
+
+def damage(store: Store, collection: str | None = None) -> Iterator[str]:
+    """A line for each ledger that could not be read. Raises `StoreError`."""
+    for key in set_aside(store, collection):
+        yield f"damaged ledger, set aside: {key}"
 
 
 def table(summaries: Mapping[str, Iterable[Summary]], now: datetime) -> Iterator[str]:
@@ -64,7 +76,9 @@ def period_lines(known: Ledger, now: datetime) -> Iterator[str]:
     summary = ledger.summary(known)
     yield f"{known.collection} {known.period}: {verdict(summary, now)}"
     yield f"looked at: {_time(known.looked_at)}; the server deletes it: {_time(known.deadline)}"
-    yield from _section("missing", known.missing)
+    never_seen = known.never_seen
+    yield from _section("missing", (path for path in known.missing if path not in never_seen))
+    yield from _section("never seen on the server", sorted(never_seen))
     yield from _section(
         "failed",
         (
@@ -99,6 +113,7 @@ def verdict(summary: Summary, now: datetime) -> str:
     parts = [
         f"{summary.state(now)}: {_kept(summary)} files kept",
         f"{summary.missing} missing",
+        *((f"{summary.unseen} of them never seen on the server",) if summary.unseen else ()),
         f"{summary.failed} failed",
         f"{summary.changed} changed",
         *((f"{summary.corrections} values corrected",) if summary.corrections else ()),
@@ -108,11 +123,14 @@ def verdict(summary: Summary, now: datetime) -> str:
     return ", ".join(parts)
 
 
-def newest_data(summaries: Mapping[str, Iterable[Summary]], archive: Archive, now: datetime) -> bytes:
-    """Several collections' periods and the free space as JSON. Raises `StoreError`."""
+def newest_data(
+    summaries: Mapping[str, Iterable[Summary]], archive: Archive, now: datetime, collection: str | None = None
+) -> bytes:
+    """Several collections' periods, damaged ledgers and the free space as JSON. Raises `StoreError`."""
     return msgspec.json.encode(
         {
             "collections": {name: [_data(each, now) for each in of_it] for name, of_it in summaries.items()},
+            "set_aside": set_aside(archive.store, collection),
             "free_bytes": archive.store.free_bytes(),
             "floor_bytes": archive.floor_bytes,
         }
@@ -128,6 +146,16 @@ def period_data(known: Ledger, now: datetime) -> bytes:
         "minutes_left": summary.minutes_left(now),
     }
     return msgspec.json.encode({**msgspec.to_builtins(known), **numbers})
+
+
+def _summary(store: Store, collection: str, period: str) -> Summary | None:
+    """The summary of a period; of a damaged one the ledger tells, unless that is damaged too."""
+    try:
+        return ledger.read_summary(store, collection, period)
+    except DamagedLedger:
+        with suppress(DamagedLedger):
+            return ledger.summary(ledger.read(store, collection, period))
+        return None
 
 
 def _data(summary: Summary, now: datetime) -> dict[str, object]:

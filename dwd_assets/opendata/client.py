@@ -7,33 +7,43 @@ bytes mean (`formats`), which files to ask for, and several at once (`fetching`)
 from __future__ import annotations
 
 import io
+import math
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeVar
 
 import httpx
 
 from dwd_assets.opendata.answers import drain, pieces, receive, refusal, seen, translated
-from dwd_assets.opendata.errors import TRANSIENT, Busy, NotYet, OpendataError
+from dwd_assets.opendata.errors import TRANSIENT, Busy, NotYet, OpendataError, TimedOut
 from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Received, Request, Saved, Seen
 from dwd_assets.opendata.pacing import Pacer
 from store.retry import Retry
+
+T = TypeVar("T")
 
 BASE_URL = "https://opendata.dwd.de"
 
 USER_AGENT = "radar-forecast-backend (archive of open data)"
 """Names the project, so that the server's operators know who asks; a deployment may add an address."""
 
+_SHORTEST_S = 0.01
+"""What an attempt has at least to connect and to be answered in: none would be no time-out at all."""
+
 _KEEP_ALIVE_S = 30.0
 """How long an idle connection is kept: less than the 75 s after which nginx closes its end, unless told otherwise."""
+
+
+LOOK_S = 6.0
+"""How long one look may take in all, but for the last answer: many are one sensor's minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +107,35 @@ class Client:
         """Close all connections; the client is of no use afterwards."""
         self._http.close()
 
-    def read(self, request: Request) -> Body | NotModified:
-        """A file into memory. Raises `OpendataError`."""
+    def read(self, request: Request, within_s: float = math.inf) -> Body | NotModified:
+        """A file into memory. Raises `OpendataError`.
 
-        def attempt() -> Body | NotModified:
+        After `within_s` nothing more is tried; what is under way then may take twice as long again.
+        """
+
+        def attempt(end: float) -> Body | NotModified:
             sink = io.BytesIO()
-            answer = self._ask(request, sink)
+            answer = self._ask(request, sink, end)
             return answer if isinstance(answer, NotModified) else Body(answer, sink.getvalue())
 
-        return self._manners.retry.run(attempt, TRANSIENT)
+        return self._tried(attempt, within_s)
 
-    def look(self, path: str) -> Seen | None:
-        """What the server tells of a file without sending it; none where nothing is. Raises `OpendataError`."""
+    def look(self, path: str, within_s: float = LOOK_S) -> Seen | None:
+        """What the server tells of a file without sending it; none where nothing is. Raises `OpendataError`.
+
+        After `within_s` nothing more is tried; an answer that is under way then may take as long again.
+        """
         try:
-            return self._manners.retry.run(lambda: self._look_once(Request(path)), TRANSIENT)
+            return self._tried(lambda end: self._look_once(Request(path), end), within_s)
         except NotYet:
             return None
+
+    def _tried(self, attempt: Callable[[float], T], within_s: float) -> T:
+        """What comes of an attempt, which is given the time at which it is to end; tried again until then."""
+        end = self._clock() + within_s
+        retry = self._manners.retry
+        bounded = replace(retry, total_s=min(retry.total_s, within_s))
+        return bounded.run(lambda: attempt(end), TRANSIENT)
 
     def save(self, request: Request, folder: Path) -> Saved | NotModified:
         """A file into a new temporary file in `folder`, not synced; nothing is left of one that did not come.
@@ -136,18 +159,18 @@ class Client:
             return answer
         return Saved(answer, file)
 
-    def _look_once(self, request: Request) -> Seen:
+    def _look_once(self, request: Request, end: float) -> Seen:
         url = self.base_url + request.path
-        with self._answer(url, {}, method="HEAD") as answer:
+        with self._answer(url, {}, end, method="HEAD") as answer:
             if answer.status_code != httpx.codes.OK:
                 raise self._heeded(refusal(answer, url))
             return seen(request.path, answer)
 
-    def _ask(self, request: Request, sink: BinaryIO) -> Received | NotModified:
+    def _ask(self, request: Request, sink: BinaryIO, end: float = math.inf) -> Received | NotModified:
         """One request, its body into `sink`."""
         url = self.base_url + request.path
-        with self._answer(url, _conditions(request)) as answer:
-            body = pieces(answer, url, self._manners.total_s, self._clock)
+        with self._answer(url, _conditions(request), end) as answer:
+            body = pieces(answer, url, min(self._manners.total_s, self._left(end)), self._clock)
             if answer.status_code == httpx.codes.OK:
                 return receive(request, url, answer, body, sink)
             drain(body)
@@ -156,11 +179,35 @@ class Client:
             raise self._heeded(refusal(answer, url))
 
     @contextmanager
-    def _answer(self, url: str, headers: dict[str, str], method: str = "GET") -> Iterator[httpx.Response]:
-        with self._connections:
-            self._pacer.wait()
-            with translated(url), self._http.stream(method, url, headers=headers) as answer:
+    def _answer(
+        self, url: str, headers: dict[str, str], end: float, method: str = "GET"
+    ) -> Iterator[httpx.Response]:
+        with self._connection(url, end):
+            if not self._pacer.wait(self._left(end)):
+                raise TimedOut(f"{url}: the server asked for more patience than there is time")
+            left = max(self._left(end), _SHORTEST_S)
+            waits = httpx.Timeout(
+                min(self._manners.read_s, left), connect=min(self._manners.connect_s, left), pool=None
+            )
+            with (
+                translated(url),
+                self._http.stream(method, url, headers=headers, timeout=waits) as answer,
+            ):
                 yield answer
+
+    @contextmanager
+    def _connection(self, url: str, end: float) -> Iterator[None]:
+        """One of the connections; without an end it is waited for as long as it takes."""
+        left = self._left(end)
+        if not self._connections.acquire(timeout=None if math.isinf(left) else max(left, 0.0)):
+            raise TimedOut(f"{url}: no connection was free in time")
+        try:
+            yield
+        finally:
+            self._connections.release()
+
+    def _left(self, end: float) -> float:
+        return end - self._clock()
 
     def _heeded(self, fault: OpendataError) -> OpendataError:
         """The same error; where it asks for patience, all threads have it from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,14 +31,17 @@ class Pacer:
         self._lock = threading.Lock()
         self._free_at = clock() - self._saved_s
 
-    def wait(self) -> None:
-        """Take a token, waiting for it where there is none."""
+    def wait(self, at_most_s: float = math.inf) -> bool:
+        """Take a token, waiting for it where there is none; not where that would take longer than `at_most_s`."""
         with self._lock:
             now = self._clock()
             mine = max(self._free_at, now - self._saved_s)
+            if mine - now > at_most_s:
+                return False
             self._free_at = mine + self._interval_s
         if mine > now:
             self._sleep(mine - now)
+        return True
 
     def hold(self, seconds: float) -> None:
         """Give no token for so long; those already waited for are not taken back."""

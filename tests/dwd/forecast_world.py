@@ -33,25 +33,27 @@ def new_office(
 
 
 class MortalStore:
-    """A store that dies at its n-th put below `weather/`, before or after that, and answers nothing from then on."""
+    """A store that dies at its n-th write below `weather/`, before or after it, and answers nothing from then on."""
 
     def __init__(self, store: Store, dies_at: int, after: bool) -> None:
         self._store, self._left, self._after = store, dies_at, after
         self._dead = False
         self._lock = threading.Lock()
 
-    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> object:
-        """Put it, unless this is the put it dies at."""
-        with self._lock:
-            self._left -= key.startswith("weather/")
-            dies = self._left == 0
-            if dies and self._after and not self._dead:
-                self._store.put(key, data, content_type)
-            self._dead = self._dead or dies
-        return self._alive().put(key, data, content_type)
-
     def __getattr__(self, name: str) -> object:
-        return getattr(self._alive(), name)
+        if name not in {"put", "create", "replace"}:
+            return getattr(self._alive(), name)
+
+        def write(key: str, *arguments: object, **named: object) -> object:
+            with self._lock:
+                self._left -= key.startswith("weather/")
+                dies = self._left == 0
+                if dies and self._after and not self._dead:
+                    getattr(self._store, name)(key, *arguments, **named)
+                self._dead = self._dead or dies
+            return getattr(self._alive(), name)(key, *arguments, **named)
+
+        return write
 
     def _alive(self) -> Store:
         if self._dead:

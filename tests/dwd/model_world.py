@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from dwd_assets.archive import Archive, digest, plain_of
 from dwd_assets.formats.checks import run_text
 from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.model_runs import archive_run, runs_due
@@ -120,6 +123,14 @@ class World:
         return {info.key for info in self.store.list("weather/")}
 
 
+@cache
+def decoder() -> GribWorker:
+    """One for all worlds of this process: to start it takes longer than most tests."""
+    worker = GribWorker()
+    atexit.register(worker.close)
+    return worker
+
+
 @contextmanager
 def opened(
     store: Store,
@@ -141,8 +152,9 @@ def opened(
                 Manners(requests_per_s=10_000.0, read_s=5.0, retry=Retry(attempts=2, first_wait_s=0.001)),
             ),
             clock=simulator.clock.now,
+            worker=decoder(),
         )
         try:
             yield World(simulator, office)
         finally:
-            office.close()
+            office.client.close()

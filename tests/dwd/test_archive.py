@@ -269,3 +269,40 @@ def test_a_real_disk_has_more_than_nothing_free_and_less_than_everything(local_s
 @pytest.mark.s3
 def test_a_store_that_does_not_tell_what_is_free_has_no_floor(s3_store):
     Archive(s3_store, 1 << 62).check_floor()
+
+
+class Racing:
+    """A store before whose first write to a path another fetcher keeps something there."""
+
+    def __init__(self, store: Store, other: Content) -> None:
+        self._store, self._other = store, other
+        self._is_over = False
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._store, name)
+        if name not in {"put", "create", "replace"}:
+            return found
+
+        def write(key: str, *arguments: object, **named: object) -> object:
+            if key == PATH and not self._is_over:
+                self._is_over = True
+                Archive(self._store).keep(PATH, self._other, source(), None, NOON)
+            return found(key, *arguments, **named)
+
+        return write
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["nothing there", "a file there"])
+def test_what_another_fetcher_put_there_just_now_is_kept_beside(store, is_there):
+    if is_there:
+        Archive(store).keep(PATH, OLD, source(), None, NOON)
+    kept = Archive(Racing(store, THIRD)).keep(PATH, NEW, source(NOON + HOUR), None, NOON)
+    assert there(Archive(store)) == plain_of(PATH, NEW.stored)
+    assert lz4.frame.decompress(store.get(beside(THIRD)).data) == plain_of(PATH, THIRD.stored)
+    assert versions(kept) == [THIRD.sha256]
+
+
+def test_two_fetchers_of_one_content_write_it_once(store):
+    kept = Archive(Racing(store, NEW)).keep(PATH, NEW, source(), None, NOON)
+    assert (kept.sha256, kept.earlier) == (NEW.sha256, ())
+    assert keys_of(Archive(store)) == [PATH]

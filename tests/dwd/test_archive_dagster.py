@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from msgspec.structs import replace
 
 from dwd_assets import jobs, sensors
 from dwd_assets.collections import begin, collections
@@ -23,7 +24,8 @@ from dwd_assets.settings import DwdSettings
 from dwd_assets.simulator.faults import Fault
 from orchestration import runs
 from orchestration.runs import LIVE
-from store import ledger
+from store import keys, ledger
+from tests.dagster_homes import new_instance
 from tests.dwd.model_world import FIELDS, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
@@ -47,8 +49,7 @@ class Dagster:
         settings = world.office.settings
         self.collections = {one.name: one for one in collections(settings)}
         self.definitions = build_definitions({"office": world.office}, settings)
-        folder.mkdir(exist_ok=True)
-        self.instance = dg.DagsterInstance.local_temp(str(folder))
+        self.instance = new_instance(folder)
         self.cursors: dict[str, str | None] = {}
 
     def run(self, period: str, asset: str = "icon_d2_files", tags=None) -> dg.ExecuteInProcessResult:
@@ -118,17 +119,80 @@ def test_a_run_that_is_not_whole_yet_is_not_green_but_observed_and_warned_of(dag
     assert dagster.green() == {PERIOD}
 
 
+def told_of(dagster: Dagster, why: str, name: str = "icon-d2") -> list[str]:
+    """The periods that a sensor asks for to say one thing, while nobody works on the others."""
+    asked = []
+    for _ in range(20):
+        for one in dagster.tick(name).run_requests:
+            asked += [one.partition_key] if one.tags[WHY_TAG] == why else []
+    return asked
+
+
 def test_a_run_whose_files_the_server_deleted_fails_and_says_what_is_lost(dagster):
     dagster.world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
     dagster.run(PERIOD)
-    dagster.world.simulator.clock.turn(NOON + timedelta(hours=25))
-    assert dagster.asked() == [PERIOD]
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=28))
+    asked = told_of(dagster, LOST)
+    assert asked == [PERIOD]
     result = dagster.run(PERIOD)
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert "1 of" in failure.step_failure_data.user_failure_data.description
     assert checks_of(result)["everything_expected_is_kept"] == (False, "ERROR")
     assert PERIOD not in dagster.asked(), "a loss is told once"
+
+
+def test_a_run_of_which_nobody_took_notice_is_told_as_lost(dagster):
+    dagster.run(PERIOD)
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=40))
+    lost = told_of(dagster, LOST)
+    assert lost == ["2026091615", "2026091618", "2026091621", "2026091700"]
+    result = dagster.run(lost[0])
+    assert not result.success
+    assert checks_of(result)["everything_expected_is_kept"] == (False, "ERROR")
+
+
+def test_what_was_lost_long_ago_is_told_too(dagster):
+    dagster.run(PERIOD)
+    dagster.asked()
+    dagster.world.simulator.clock.turn(NOON + timedelta(days=6))
+    dagster.world.simulator.fail("*", Fault.UNAVAILABLE)
+    assert dagster.asked() == ["2026091615"]
+    assert dagster.asked() == ["2026091618"]
+
+
+def test_what_was_never_seen_on_the_server_is_a_warning_and_no_failure(dagster):
+    dagster.world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+    dagster.run(PERIOD)
+    known = dagster.world.ledger(NOON)
+    ledger.update(
+        dagster.world.store, "icon-d2", PERIOD, lambda before: replace(before, unseen=known.missing)
+    )
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=28))
+    assert told_of(dagster, LOST) == [PERIOD]
+    result = dagster.run(PERIOD)
+    assert result.success
+    assert dagster.green() == set()
+    assert dagster.observed()["state"] == "unseen"
+    assert checks_of(result)["everything_expected_is_kept"] == (False, "WARN")
+
+
+def test_what_can_still_be_fetched_goes_before_the_telling_of_losses(dagster):
+    dagster.run(PERIOD)
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=40))
+    first = [dagster.tick().run_requests[0].tags[WHY_TAG] for _ in range(3)]
+    assert first == [DUE, DUE, DUE]
+
+
+def test_a_damaged_ledger_is_mended_by_a_run_and_holds_up_no_other_period(dagster):
+    dagster.run(PERIOD)
+    whole = dagster.world.ledger(NOON)
+    dagster.world.store.put(keys.ledger("icon-d2", "2026091609"), b"{")
+    dagster.world.store.put(keys.ledger_summary("icon-d2", "2026091609"), b"{")
+    assert dagster.asked() == ["2026091609"]
+    assert dagster.run("2026091609").success
+    assert "2026091609" in dagster.green()
+    assert dagster.world.ledger(NOON) == whole
 
 
 def test_a_run_that_tells_of_a_loss_outlives_the_routine_ones(dagster, monkeypatch):
@@ -215,7 +279,7 @@ def test_nothing_that_is_no_partition_is_asked_for(local_store, tmp_path):
         dagster = Dagster(world, tmp_path / "dagster")
         world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
         dagster.run(PERIOD)
-        world.simulator.clock.turn(NOON + timedelta(hours=25))
+        world.simulator.clock.turn(NOON + timedelta(hours=28))
         icon, now = dagster.collections["icon-d2"], world.office.clock()
         lost, _ = sensors.newly_lost(world.office, icon, sensors.Memory(), now, date(2026, 9, 16))
         assert lost == [PERIOD]

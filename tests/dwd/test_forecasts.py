@@ -153,7 +153,10 @@ def test_an_issue_that_has_not_come_is_known_to_be_waited_for_and_then_to_be_los
     told = ledger.read_summary(local_store, "mosmix-l", PERIOD)
     assert told.state(server.clock.now()) == "waiting"
     assert told.minutes_left(server.clock.now()) == pytest.approx(48 * 60 - 87)
-    assert told.state(ISSUE + timedelta(hours=48)) == "lost"
+    assert told.state(ISSUE + timedelta(hours=48)) == "waiting", (
+        "it is asked for once more before it is given up"
+    )
+    assert told.state(ISSUE + timedelta(hours=51)) == "lost"
 
 
 def test_an_issue_from_before_the_archive_began_is_not_called_lost(opened, local_store, server):
@@ -460,8 +463,27 @@ def test_a_kill_after_a_single_file_was_told_leaves_no_issue_that_looks_whole(
     opened, server, local_store, monkeypatch
 ):
     monkeypatch.setattr("dwd_assets.progress.BATCH_FILES", 1)
+    monkeypatch.setattr("dwd_assets.progress.LONGEST_PAUSE_S", 0.0)
     with pytest.raises(StoreError):
         archive(opened(MortalStore(local_store, 2, after=False), mosmix_stations=SHORT))
     told = ledger.read(local_store, "mosmix-l", PERIOD)
     assert (len(told.kept), len(told.missing)) == (1, 1)
     assert told.state(server.clock.now()) == "partial"
+
+
+def test_a_file_that_is_bad_each_time_is_fetched_more_and_more_seldom_and_a_new_one_at_once(
+    opened, local_store, server
+):
+    office = opened(local_store)
+    server.fail(ADDRESS["L"], Fault.FLIPPED)
+    passes = 0
+    for _ in range(96):
+        if PERIOD in periods(forecasts.issues_due(office, "L", server.clock.now())):
+            archive(office)
+            passes += 1
+        server.clock.advance(5 * MINUTE)
+    assert 5 <= passes <= 24, "of 96 looks in eight hours"
+    server.heal()
+    server.world.overwrite(ADDRESS["L"], server.clock.now())
+    server.clock.advance(2 * MINUTE)
+    assert PERIOD in periods(forecasts.issues_due(office, "L", server.clock.now()))

@@ -6,13 +6,15 @@ import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.paths import parse_archive_path, version_path
-from dwd_assets.model_runs import deadline, run_hours
+from dwd_assets.model_runs import archive_run, deadline, run_hours, runs_due
 from dwd_assets.opendata.settling import SETTLE
+from dwd_assets.progress import GRACE
 from dwd_assets.selection import Selection, parse_row
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
@@ -367,16 +369,70 @@ def _runs_before(at: datetime) -> list[datetime]:
     ]
 
 
-def test_a_run_that_the_server_deleted_is_lost_and_costs_no_request(local_store):
+def test_a_run_that_the_server_deleted_is_asked_for_once_more_and_then_costs_no_request(local_store):
     with opened(local_store, NOON + timedelta(minutes=60)) as world:
         world.archive(NOON)
         assert world.state(NOON) == "partial"
         world.simulator.clock.turn(deadline("icon-d2", NOON))
+        assert world.state(NOON) == "partial", "not before the server was asked again"
+        world.simulator.clock.advance(GRACE)
         assert world.state(NOON) == "lost"
+        assert world.archive(NOON).requests > 0
         before = len(world.simulator.requests)
         assert world.archive(NOON).summary.state(world.now) == "lost"
         assert "2026091612" not in world.due()
         assert not [each for each in world.simulator.requests[before:] if "09-16T12" in each.path]
+
+
+def test_a_file_that_is_there_still_after_the_deadline_is_fetched(local_store):
+    with opened(local_store, ALL_THERE) as world:
+        world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+        world.archive(NOON)
+        last = deadline("icon-d2", NOON) + timedelta(minutes=30)
+        late = replace(world.office, clock=lambda: last)
+        assert archive_run(late, "icon-d2", NOON, world.lines.append).fetched == 0
+        world.simulator.heal()
+        assert "2026091612" in [due.period for due in runs_due(late, "icon-d2", last)]
+        done = archive_run(late, "icon-d2", NOON, world.lines.append)
+        assert (done.fetched, done.summary.state(last)) == (1, "complete")
+
+
+def test_a_run_from_before_the_archive_began_is_not_asked_for_after_its_deadline(local_store):
+    with opened(local_store, deadline("icon-d2", NOON) + timedelta(minutes=10)) as world:
+        assert "2026091612" not in world.due()
+        assert world.archive(NOON).requests == 0
+        assert not world.ledger(NOON).revision
+
+
+def test_what_never_comes_is_asked_for_less_and_less_often_and_once_more_before_the_deadline(local_store):
+    with opened(local_store, ALL_THERE) as world:
+        world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+        passes = []
+        end = deadline("icon-d2", NOON) + GRACE
+        while world.now < end:
+            if "2026091612" in world.due():
+                passes.append(world.now)
+                world.archive(NOON)
+            world.simulator.clock.advance(timedelta(minutes=10))
+        pauses = [later - earlier for earlier, later in pairwise(passes)]
+        assert len(passes) < 60, "of 150 looks"
+        assert max(pauses) > timedelta(hours=1)
+        assert deadline("icon-d2", NOON) - max(
+            each for each in passes if each < deadline("icon-d2", NOON)
+        ) < (timedelta(minutes=40))
+        assert any(each >= deadline("icon-d2", NOON) for each in passes)
+
+
+def test_what_comes_late_is_fetched_at_the_next_look_however_seldom_it_is_asked_for(local_store):
+    with opened(local_store, ALL_THERE) as world:
+        world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+        world.archive(NOON)
+        world.simulator.clock.advance(timedelta(hours=10))
+        world.archive(NOON)
+        world.simulator.clock.advance(timedelta(minutes=6))
+        assert "2026091612" not in world.due()
+        world.simulator.heal()
+        assert "2026091612" in world.due()
 
 
 # What is wanted

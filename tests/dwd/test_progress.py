@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from dwd_assets.progress import BATCH_FILES, BATCH_S, Due, Recorder, noted
+from dwd_assets.progress import BATCH_FILES, BATCH_S, LONGEST_PAUSE_S, Due, Recorder, noted, rest
 from store import ledger
 from store.ledger import Earlier, Failed, Kept, Ledger
 from store.objects import Store
@@ -155,3 +155,55 @@ def test_an_earlier_content_that_another_writer_told_of_meanwhile_goes_on_being_
             recorder.kept("path", each)
     told = held(local_store).kept["path"]
     assert (told.sha256, told.earlier) == (digests["c"], (earlier["a"], earlier["b"]))
+
+
+class Slow:
+    """A store whose writes of ledgers take long, by the clock that is turned by hand."""
+
+    def __init__(self, store: Store, clock: Hands, seconds: float) -> None:
+        self._store, self._clock, self._seconds = store, clock, seconds
+
+    def __getattr__(self, name: str) -> object:
+        if name in {"create", "replace"}:
+            self._clock.now_s += self._seconds / 2  # of the ledger and of its summary
+        return getattr(self._store, name)
+
+
+def test_a_ledger_that_takes_long_to_tell_is_told_more_seldom_and_whole_at_the_end(local_store):
+    clock = Hands()
+    with Recorder(Slow(local_store, clock, 0.5), *RUN, clock=clock) as recorder:
+        begun = clock.now_s
+        for number in range(4000):
+            clock.now_s += 0.05
+            recorder.kept(str(number), KEPT)
+        tellings = held(local_store).revision
+        assert 0.5 * tellings <= 0.03 * (clock.now_s - begun)
+        assert tellings >= 5
+    assert len(held(local_store).kept) == 4000
+
+
+def test_no_pause_between_tellings_is_longer_than_a_minute(local_store):
+    clock = Hands()
+    recorder = Recorder(Slow(local_store, clock, 30.0), *RUN, clock=clock)
+    recorder.tell()
+    recorder.kept("a", KEPT)
+    clock.now_s += LONGEST_PAUSE_S
+    recorder.kept("b", KEPT)
+    assert set(held(local_store).kept) == {"a", "b"}
+
+
+def test_a_recorder_that_was_told_of_nothing_begins_no_ledger(local_store):
+    with Recorder(local_store, *RUN):
+        pass
+    assert list(local_store.list("")) == []
+
+
+@pytest.mark.parametrize(
+    ("idle_h", "left_h", "minutes"),
+    [(0, 20, 5), (1, 20, 7.5), (8, 16, 60), (20, 2, 60), (22, 0.25, 7.5), (23, 0.1, 5)],
+)
+def test_what_brings_nothing_is_asked_for_more_seldom_but_once_more_before_the_deadline(
+    idle_h, left_h, minutes
+):
+    wait = rest(timedelta(minutes=5), NOW - timedelta(hours=idle_h), NOW + timedelta(hours=left_h), NOW)
+    assert wait == timedelta(minutes=minutes)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.paths import version_path
+from dwd_assets.model_runs import expected_paths
 from dwd_assets.opendata.errors import OpendataError
-from dwd_assets.reconciling import reconcile
+from dwd_assets.reconciling import Differences, never_seen, reconcile
 from dwd_assets.simulator.catalogue import Catalogue, Parameter
 from dwd_assets.simulator.faults import Fault
-from tests.dwd.model_world import CATALOGUE, opened
+from store import ledger
+from tests.dwd.model_world import CATALOGUE, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=2, minutes=30)
@@ -83,3 +86,51 @@ def test_below_the_floor_nothing_is_asked_for(local_store):
         with pytest.raises(BelowFloor):
             reconcile(world.office, world.lines.append)
         assert not world.simulator.requests
+
+
+def test_a_field_that_the_server_never_listed_is_told_as_never_seen_and_not_as_lost(local_store):
+    with opened(local_store, LATER) as world:
+        world.archive(NOON)
+        lacks(world, T_2M.replace("_t_2m.", "_u_10m.").replace("/t_2m/", "/u_10m/"))
+        world.simulator.clock.turn(NOON + timedelta(hours=4))
+        reconcile(world.office, world.lines.append)
+        assert world.ledger(NOON).unseen == (), "something may still come"
+        world.simulator.clock.turn(NOON + timedelta(hours=8))
+        reconcile(world.office, world.lines.append)
+        told = world.ledger(NOON)
+        assert told.unseen == told.missing != ()
+        assert told.state(world.now) == "partial", "it is asked for as long as it may come"
+        assert told.state(told.given_up) == "unseen"
+
+
+def test_a_field_that_the_server_lists_and_that_never_came_is_lost(local_store):
+    with opened(local_store, LATER) as world:
+        world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+        world.archive(NOON)
+        world.simulator.clock.turn(NOON + timedelta(hours=8))
+        reconcile(world.office, world.lines.append)
+        told = world.ledger(NOON)
+        assert (told.missing, told.unseen) == ((T_2M.replace("_00100_", "_00400_"),), ())
+        assert told.state(told.given_up) == "lost"
+
+
+def test_of_a_run_that_the_server_does_not_list_at_all_nothing_was_seen_if_a_later_one_is_whole(local_store):
+    with opened(local_store, LATER) as world:
+        world.archive(NOON)
+        run = NOON - timedelta(hours=3)
+        expected = expected_paths(world.office, "icon-d2", run)
+        ledger.update(local_store, "icon-d2", "2026091609", lambda known: replace(known, missing=expected))
+        made = NOON + timedelta(hours=8)
+        whole = {NOON: Differences(newest=NOON + timedelta(hours=2))}
+        world.simulator.clock.turn(made)
+        assert never_seen(world.office, "icon-d2", whole, made)[run] == tuple(sorted(expected))
+        growing = {NOON: Differences(newest=made - timedelta(hours=1))}
+        assert run not in never_seen(world.office, "icon-d2", growing, made)
+        assert run not in never_seen(world.office, "icon-d2", whole, None)
+
+
+def lacks(world: World, path: str) -> None:
+    """Have the ledger of noon's run expect a file more than the server makes."""
+    ledger.update(
+        world.store, "icon-d2", "2026091612", lambda known: replace(known, missing=(*known.missing, path))
+    )

@@ -180,3 +180,34 @@ def test_writers_at_the_same_time_lose_no_row_of_each_other(store, writers):
         list(pool.map(write, range(writers)))
     rows = stored_days(store)["10315", MIDNIGHT.date()]
     assert rows == {MIDNIGHT + hour * HOUR: [str(hour), "1"] for hour in range(writers)}
+
+
+class Overtaken:
+    """A store in which, just before a ledger is first written, another pass merges its report and tells."""
+
+    def __init__(self, store: Store, other: Came) -> None:
+        self._store, self._other = store, other
+        self._is_over = False
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._store, name)
+        if name not in {"create", "replace"}:
+            return found
+
+        def write(key: str, *arguments: object, **named: object) -> object:
+            if key.startswith("ledger/periods/") and not self._is_over:
+                self._is_over = True
+                take_in(office_on(self._store), [self._other], {}, said)
+            return found(key, *arguments, **named)
+
+        return write
+
+
+def test_a_pass_that_was_overtaken_does_not_tell_the_ledger_of_what_is_there_no_more(store):
+    """What is overtaken wrote its file, and tells of it when the other one has merged on top and told."""
+    first = arrived(body("10315", [(MIDNIGHT, ("1", "1"))]), NOW - 2 * HOUR)
+    second = arrived(body("10315", [(MIDNIGHT + HOUR, ("2", "2"))]), NOW - HOUR)
+    take_in(office_on(Overtaken(store, second)), [first], {}, said)
+    rows = stored_days(store)["10315", MIDNIGHT.date()]
+    assert rows == {MIDNIGHT: ["1", "1"], MIDNIGHT + HOUR: ["2", "2"]}
+    check_ledgers_against_files(store)

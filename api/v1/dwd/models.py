@@ -36,7 +36,7 @@ class Run(Document):
     start: datetime
     state: State = Field(
         description="`waiting`: nothing yet; `partial`: something missing may still come; `complete`; `lost`: "
-        "something missing that will not come"
+        "something missing that will not come; `unseen`: what is missing was never seen on the server"
     )
     expected: int
     kept: int
