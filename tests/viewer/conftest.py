@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib
+import numpy as np
 import pytest
 import uvicorn
+from numpy.typing import NDArray
+from PIL import Image
 
 from api.app import create_app
 from api.viewer_files import BUILT, PAGE
@@ -23,6 +29,7 @@ from store.posix import PosixStore
 from tests.api import dwd_world, rendered
 from tests.api.conftest import eventually, settings
 from tests.api.world import Publisher
+from tests.viewer import storm_day
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -34,6 +41,34 @@ SWITCHES = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enab
 CADENCE = timedelta(seconds=270)
 SCANS = 3
 STATION = "10315"
+
+Camera = tuple[float, float, float]
+"""Zoom, latitude, longitude."""
+
+PENDLETON: Camera = (7.0, 45.69, -118.85)
+TILE = 512
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+"""Letters of a package, so that pages are laid out and drawn alike on every machine."""
+
+
+def state(camera: Camera = PENDLETON, **parts) -> str:
+    """The fragment of an address."""
+    zoom, lat, lon = camera
+    return "&".join(f"{name}={value}" for name, value in {"map": f"{zoom}/{lat}/{lon}", **parts}.items())
+
+
+def on_screen(
+    lon: float, lat: float, camera: Camera = PENDLETON, width: int = 1000, height: int = 700
+) -> tuple[float, float]:
+    """Where a place is on the page, by the formulas of Web Mercator."""
+
+    def world(lon: float, lat: float) -> tuple[float, float]:
+        return lon / 360 + 0.5, 0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)
+
+    zoom, middle_lat, middle_lon = camera
+    (x, y), (x0, y0) = world(lon, lat), world(middle_lon, middle_lat)
+    size = TILE * 2**zoom
+    return width / 2 + (x - x0) * size, height / 2 + (y - y0) * size
 
 
 @dataclass
@@ -88,13 +123,14 @@ class Radar:
         self._stop = None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def radar(browser, tmp_path_factory) -> Iterator[Radar]:
     newest = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     made = Radar(tmp_path_factory.mktemp("viewer"), newest)
     for back in reversed(range(SCANS)):
         made.publish(newest - back * CADENCE)
-    made.publisher.publish(rendered.level3("HHC", "KPDT", newest), rendered.level2("KTLX", newest))
+    made.publisher.publish(rendered.level3("HHC", "KPDT", newest))
+    storm_day.publish(made.publisher)
     issue = newest.replace(minute=0, second=0) - timedelta(hours=(newest.hour - 3) % 6 + 6)
     archive = dwd_world.World(made.store, now=issue + MOSMIX_L.delay)
     archive.keep_stations()
@@ -105,15 +141,20 @@ def radar(browser, tmp_path_factory) -> Iterator[Radar]:
     made.stop()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Iterator[Browser]:
     if not (BUILT / PAGE).is_file():
         pytest.skip(f"VIEWER NOT BUILT: no {BUILT / PAGE}; run `make viewer`")
     if CHROMIUM is None:
         pytest.skip("CHROMIUM ABSENT: install it, or name it in CHROMIUM")
     playwright = pytest.importorskip("playwright.sync_api", reason="PLAYWRIGHT ABSENT: install playwright")
+    folder = tmp_path_factory.mktemp("fonts")
+    fonts = folder / "fonts.conf"
+    fonts.write_text(f"<fontconfig><dir>{FONTS}</dir><cachedir>{folder}</cachedir></fontconfig>")
     with playwright.sync_playwright() as engine:
-        found = engine.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        found = engine.chromium.launch(
+            executable_path=CHROMIUM, args=SWITCHES, env={**os.environ, "FONTCONFIG_FILE": str(fonts)}
+        )
         yield found
         found.close()
 
@@ -132,6 +173,22 @@ class Seen:
         address = self.page.locator("body").get_attribute("data-image") or ""
         return address.rpartition("/")[2].partition(".")[0]
 
+    def drawn(self) -> NDArray[np.int_]:
+        """What is seen now, as rows of RGB."""
+        return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")).astype(int)
+
+    def settled(self) -> NDArray[np.int_]:
+        """What is seen when nothing changes any more: all images are there, and the map is drawn."""
+        self.until(lambda: self.page.locator("#loading").is_hidden())
+        before = self.drawn()
+        for _ in range(60):
+            self.page.wait_for_timeout(400)
+            now = self.drawn()
+            if np.array_equal(before, now) and not self.page.locator("#poster").count():
+                return now
+            before = now
+        raise AssertionError("the page never came to rest")
+
     def until(self, holds: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait, while the page goes on, until something holds."""
         for _ in range(int(seconds * 20)):
@@ -141,16 +198,20 @@ class Seen:
         raise AssertionError(f"it never held; the page says {self.page.locator('#message').text_content()!r}")
 
 
-@pytest.fixture
-def visit(browser, radar) -> Iterator[Callable[..., Seen]]:
+@contextmanager
+def visiting(browser, radar) -> Iterator[Callable[..., Seen]]:
     """Opens the viewer with a state, and waits for its first image; no page may have thrown in the end."""
     opened: list[Seen] = []
     with ExitStack() as stack:
 
-        def open_page(state: str = "", width: int = 1000, height: int = 700, **options) -> Seen:
+        def open_page(
+            state: str = "", width: int = 1000, height: int = 700, now: datetime | None = None, **options
+        ) -> Seen:
             context = browser.new_context(viewport={"width": width, "height": height}, **options)
             stack.callback(context.close)
             page = context.new_page()
+            if now is not None:
+                page.clock.set_fixed_time(now)
             seen = Seen(page, [], [])
             page.on("request", lambda request: seen.requests.append(request.url))
             page.on("pageerror", lambda error: seen.faults.append(str(error)))
@@ -161,3 +222,10 @@ def visit(browser, radar) -> Iterator[Callable[..., Seen]]:
 
         yield open_page
     assert [seen.faults for seen in opened] == [[] for _ in opened]
+
+
+@pytest.fixture
+def visit(browser, radar) -> Iterator[Callable[..., Seen]]:
+    """Opens pages that are closed after the test."""
+    with visiting(browser, radar) as open_page:
+        yield open_page

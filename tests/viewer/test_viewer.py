@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from pathlib import Path
@@ -15,28 +14,9 @@ from PIL import Image
 from nexrad_assets.radar import tilts
 from tests.api import rendered
 from tests.api.test_v1_value import gate_at, pixel_centres
-from tests.viewer.conftest import CADENCE, SCANS, STATION
+from tests.viewer.conftest import CADENCE, SCANS, STATION, TILE, on_screen, state
 
 AXE = Path(__file__).parents[2] / "api" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
-MAP = (7.0, 45.69, -118.85)
-TILE = 512
-
-
-def state(**parts) -> str:
-    zoom, lat, lon = MAP
-    return "&".join(f"{name}={value}" for name, value in {"map": f"{zoom}/{lat}/{lon}", **parts}.items())
-
-
-def on_screen(lon: float, lat: float, width: int = 1000, height: int = 700) -> tuple[float, float]:
-    """Where a place is on the page, by the formulas of Web Mercator."""
-
-    def world(lon: float, lat: float) -> tuple[float, float]:
-        return lon / 360 + 0.5, 0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)
-
-    zoom, middle_lat, middle_lon = MAP
-    (x, y), (x0, y0) = world(lon, lat), world(middle_lon, middle_lat)
-    size = TILE * 2**zoom
-    return width / 2 + (x - x0) * size, height / 2 + (y - y0) * size
 
 
 def echoes(radar, count=8):
@@ -96,6 +76,7 @@ def test_the_newest_scan_is_shown_without_a_word_to_anyone_else(visit, radar):
 def test_the_value_under_the_pointer_is_that_of_the_api_and_of_the_gate(visit, radar):
     at = first_scan(radar)
     seen = visit(state(storms=0, at=at))
+    client = httpx.Client(base_url=radar.url, trust_env=False)
     for lon, lat, x, y, code, moment in echoes(radar):
         asked = len(seen.requests)
         seen.page.mouse.move(x, y)
@@ -103,7 +84,7 @@ def test_the_value_under_the_pointer_is_that_of_the_api_and_of_the_gate(visit, r
         assert not [url for url in seen.requests[asked:] if "/v1/value" in url]
         assert told == f"{(code - moment.offset) / moment.scale:.1f} dBZ"
         point = {"product": "reflectivity", "lon": lon, "lat": lat, "at": at}
-        answer = httpx.get(f"{radar.url}v1/value", params=point)
+        answer = client.get("v1/value", params=point)
         assert told == f"{answer.json()['values'][0]['value']:.1f} dBZ"
 
 
@@ -112,7 +93,7 @@ def test_the_colour_on_the_map_is_that_of_the_value(visit, radar):
     legend = httpx.get(f"{radar.url}v1/products", params={"site": "KPDT"}).json()["products"][0]["legend"]
     seen.until(lambda: seen.page.locator("#loading").is_hidden())
     seen.page.wait_for_timeout(1000)
-    drawn = np.asarray(Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB")).astype(int)
+    drawn = seen.drawn()
     # Outlines lie above the radar: most, not all, of the places show the bare colour.
     right = [
         np.abs(drawn[round(y - 0.5), round(x - 0.5)] - legend["colours"][code][:3]).max() <= 2
@@ -229,33 +210,43 @@ def test_who_hears_the_page_is_told_what_it_shows(visit):
     assert re.fullmatch(form, summary.text_content())
 
 
-@pytest.mark.parametrize("size", [(390, 844), (360, 640), (844, 390)])
-def test_nothing_hides_on_a_phone(visit, size):
-    width, height = size
-    seen = visit("", width, height, has_touch=True)
-    page = seen.page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = {}
-    for name in ("#bar", "#tools", "#time", "#legend", "#credit", "#play", "#follow", "#product", "#badge"):
-        box = page.locator(name).bounding_box()
-        assert box["x"] >= 0
-        assert box["y"] >= 0
-        assert box["x"] + box["width"] <= width
-        assert box["y"] + box["height"] <= height
-        boxes[name] = box
-    assert boxes["#bar"]["x"] + boxes["#bar"]["width"] <= boxes["#tools"]["x"]
-    assert boxes["#time"]["y"] + boxes["#time"]["height"] <= boxes["#credit"]["y"]
+def test_nothing_hides_on_a_phone(visit):
+    page = visit("", 390, 844, has_touch=True).page
+    for width, height in [(390, 844), (360, 640), (844, 390)]:
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = {}
+        for name in (
+            "#bar",
+            "#tools",
+            "#time",
+            "#legend",
+            "#credit",
+            "#play",
+            "#follow",
+            "#product",
+            "#badge",
+        ):
+            box = page.locator(name).bounding_box()
+            assert box["x"] >= 0
+            assert box["y"] >= 0
+            assert box["x"] + box["width"] <= width
+            assert box["y"] + box["height"] <= height
+            boxes[name] = box
+        assert boxes["#bar"]["x"] + boxes["#bar"]["width"] <= boxes["#tools"]["x"]
+        assert boxes["#time"]["y"] + boxes["#time"]["height"] <= boxes["#credit"]["y"]
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_axe_finds_nothing_serious(visit, theme):
+def test_axe_finds_nothing_serious(visit):
     if not AXE.is_file():
         pytest.skip(f"AXE ABSENT: no {AXE}; run `make viewer`")
-    page = visit(f"theme={theme}").page
+    page = visit("theme=dark").page
     page.evaluate(AXE.read_text("utf-8"))
-    for key in (None, "o", "i", "?"):
-        if key:
-            page.keyboard.press(key)
+    for key in (None, "o", "Escape i", "Escape ?", "Escape t", "o", "Escape i", "Escape ?"):
+        for one in (key or "").split():
+            page.keyboard.press(one)
+        panel = {"o": "#settings", "i": "#runs", "?": "#help"}.get((key or "")[-1:])
+        assert panel is None or page.locator(panel).is_visible()
         found = page.evaluate("axe.run().then((told) => told.violations)")
         serious = [
             (one["id"], [node["html"][:120] for node in one["nodes"]])
@@ -263,6 +254,7 @@ def test_axe_finds_nothing_serious(visit, theme):
             if one["impact"] in {"serious", "critical"}
         ]
         assert serious == []
+    assert page.locator("html").get_attribute("data-theme") == "light"
 
 
 def test_an_embedded_map_has_no_controls_but_its_source(visit):

@@ -1,6 +1,6 @@
 /** Requests to `/v1`, relative to the page, so that they hold behind any proxy prefix. */
 
-import type { Forecast, ProductList, RunPage, Scan, ScanPage, SiteList, StationPage, VectorList } from "./types.ts";
+import type { Forecast, Latest, ProductList, RunPage, Scan, ScanPage, SiteList, StationPage, VectorList } from "./types.ts";
 
 /** The server did not answer, or not with what was asked for; `away` where it may well do so later. */
 export class ApiFault extends Error {
@@ -61,6 +61,10 @@ export interface Wanted {
   tilt: number | null;
   day: string | null;
 }
+
+/** The newest scan of a product at a tilt; without a site of the primary one, without a tilt the lowest. */
+export const latest = (wanted: Omit<Wanted, "site" | "day"> & { site: string | null }): Promise<Latest> =>
+  json("/v1/latest", { ...wanted });
 
 /** All scans of a site's product at a tilt, oldest first: of a UTC day, or of the newest hours. */
 export async function scans(wanted: Wanted): Promise<{ scans: Scan[]; newest: string | null }> {

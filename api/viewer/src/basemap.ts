@@ -7,9 +7,9 @@ import type { GeometryCollection, Topology } from "topojson-specification";
 import world from "world-atlas/countries-50m.json?url";
 import counties from "us-atlas/counties-10m.json?url";
 import states from "us-atlas/states-10m.json?url";
+import lakes from "virtual:lakes";
 import places from "virtual:places";
-
-export type Shade = "dark" | "light";
+import type { Shade } from "./state.ts";
 
 const UNITED_STATES = "840";
 const COUNTIES_FROM_ZOOM = 6;
@@ -53,7 +53,7 @@ export const ABOVE_RADAR = "counties";
 /** The style before any outline is there. */
 export function style(shade: Shade): StyleSpecification {
   const sources: StyleSpecification["sources"] = {};
-  for (const name of ["world", "borders", "nation", "states", "counties", "names", "places"]) {
+  for (const name of ["world", "lakes", "borders", "nation", "states", "counties", "names", "places"]) {
     sources[name] = { type: "geojson", data: EMPTY, tolerance: 0.3 };
   }
   const line = (id: string, source: string, colour: ColourName, width: [number, number]): LayerSpecification => {
@@ -72,9 +72,9 @@ export function style(shade: Shade): StyleSpecification {
     const under = line(id, source, "casing", [0.8, 4]) as LineLayerSpecification;
     return { ...under, paint: { ...under.paint, "line-opacity": 0.45 } };
   };
-  const fill = (id: string, source: string): LayerSpecification => {
-    paint(id, "fill-color", "land");
-    return { id, source, type: "fill", paint: { "fill-color": COLOURS[shade].land, "fill-antialias": false } };
+  const fill = (id: string, source: string, colour: ColourName): LayerSpecification => {
+    paint(id, "fill-color", colour);
+    return { id, source, type: "fill", paint: { "fill-color": COLOURS[shade][colour], "fill-antialias": false } };
   };
   paint("water", "background-color", "water");
   paint("names", "text-color", "name");
@@ -86,8 +86,11 @@ export function style(shade: Shade): StyleSpecification {
     sources,
     layers: [
       { id: "water", type: "background", paint: { "background-color": COLOURS[shade].water } },
-      fill("land", "world"),
-      fill("nation-land", "nation"),
+      fill("land", "world", "land"),
+      // Below the land of the United States, whose own outlines leave their half of the Great Lakes out.
+      fill("lakes", "lakes", "water"),
+      line("shores", "lakes", "county", [0.3, 1]),
+      fill("nation-land", "nation", "land"),
       { ...line("counties", "counties", "county", [0.2, 0.9]), minzoom: COUNTIES_FROM_ZOOM } as LayerSpecification,
       line("borders", "borders", "border", [0.6, 1.6]),
       casing("states-casing", "states"),
@@ -124,7 +127,7 @@ type Atlas = Topology<Record<string, GeometryCollection<{ name: string }>>>;
 
 /** Load the outlines; those of counties only when the map first comes near. */
 export async function fillOutlines(map: MapView): Promise<void> {
-  await Promise.all([fillStates(map), fillWorld(map), fillPlaces(map)]);
+  await Promise.all([fillStates(map), fillWorld(map), fillLakes(map), fillPlaces(map)]);
   const near = (): void => {
     if (map.getZoom() < COUNTIES_FROM_ZOOM) return;
     map.off("moveend", near);
@@ -142,6 +145,11 @@ async function fillWorld(map: MapView): Promise<void> {
   const ours = (id: unknown): boolean => id === UNITED_STATES;
   // Coasts and borders of the United States come from their own, finer outlines.
   put(map, "borders", mesh(atlas, countries, (a, b) => !ours(a.id) && !ours(b.id)));
+}
+
+async function fillLakes(map: MapView): Promise<void> {
+  const coordinates = await read<GeoJSON.Position[][][]>(lakes);
+  put(map, "lakes", { type: "MultiPolygon", coordinates });
 }
 
 async function fillStates(map: MapView): Promise<void> {

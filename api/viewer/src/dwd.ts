@@ -2,10 +2,11 @@
 
 import type { GeoJSONSource, Map as MapView } from "maplibre-gl";
 import * as api from "./api.ts";
-import { colourOf, paint, type Shade } from "./basemap.ts";
+import { colourOf, paint } from "./basemap.ts";
 import { chart } from "./chart.ts";
 import { byId, h } from "./dom.ts";
 import { duration, utcMinute, utcDay } from "./format.ts";
+import type { Shade } from "./state.ts";
 import type { Run, Station } from "./types.ts";
 
 const MODEL = "icon-d2";
@@ -90,6 +91,7 @@ const STATES: Record<Run["state"], string> = {
   partial: "arriving",
   complete: "complete",
   lost: "incomplete for good",
+  unseen: "as complete as the server had it",
 };
 
 /** Show how complete the model's newest runs are. */

@@ -20,6 +20,7 @@ export function nameOf(event: Pick<KeyboardEvent, "key" | "shiftKey">): string {
 function takes(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.closest("dialog[open]")) return true;
+  if (key === "Escape") return false;
   if (target.matches("select, textarea, input:not([type=radio], [type=checkbox])")) return true;
   if (target.matches("input")) return key === " " || key.startsWith("Arrow");
   return target.matches("button, a, summary") && (key === " " || key === "Enter");

@@ -42,6 +42,7 @@ export function read(site: Site, product: Shown, frame: Frame, plane: Plane, pla
 
 /** Draws the scale of a product and marks a reading on it. */
 export class LegendView {
+  readonly #card = byId("legend");
   readonly #canvas = byId<HTMLCanvasElement>("legend-scale");
   readonly #classes = byId("legend-classes");
   readonly #title = byId("legend-title");
@@ -56,6 +57,7 @@ export class LegendView {
 
   show(scale: Scale): void {
     this.#scale = scale;
+    this.#card.hidden = false;
     const { product } = scale;
     this.#title.textContent = product.unit && !isClasses(product.legend) ? `${product.label} (${product.unit})` : product.label;
     const classes = isClasses(product.legend);
@@ -63,6 +65,11 @@ export class LegendView {
     this.#classes.hidden = !classes;
     if (classes) this.#classes.replaceChildren(...this.#chips(scale));
     this.draw();
+  }
+
+  /** There is nothing to tell of. */
+  hide(): void {
+    this.#card.hidden = true;
   }
 
   mark(reading: Reading | null): void {

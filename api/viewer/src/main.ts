@@ -1,21 +1,24 @@
-/** The page: the state from its address, the viewer, the buttons and keys. */
+/** The viewer on its page: the state from its address, the buttons and keys. Run by `first.ts`. */
 
 import "maplibre-gl/dist/maplibre-gl.css";
-import "./style.css";
 import { byId } from "./dom.ts";
 import { showRuns } from "./dwd.ts";
 import { saveLoop, savePicture } from "./exporting.ts";
 import { format, parse } from "./hash.ts";
 import { wireKeyboard, type Command } from "./keyboard.ts";
+import { keepTiltInView } from "./menus.ts";
 import { wireSettings } from "./settings.ts";
 import { DEFAULTS, SPEEDS, Store, type State } from "./state.ts";
-import { Viewer } from "./viewer.ts";
+import { Viewer, type Begun } from "./viewer.ts";
 
 const ADDRESS_MS = 250;
 const PAN_PX = 120;
 
-const store = new Store(parse(location.hash));
-const viewer = new Viewer(store);
+const still = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const asked = parse(location.hash);
+// Who wants less motion starts a loop by hand.
+const store = new Store({ ...asked, playing: asked.playing && !still() });
+let viewer: Viewer;
 
 function wireAddress(): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -86,13 +89,16 @@ const opacity = (by: number): void => store.set({ opacity: Math.round(Math.min(1
 const flip = (key: "storms" | "stations" | "sites"): void => store.set({ [key]: !store.state[key] });
 const help = (): void => byId<HTMLDialogElement>("help").showModal();
 
+/** Close the panels; who was in one is at its button again. */
 function closeAll(): void {
+  const left = document.activeElement?.closest(".panel");
   for (const panel of document.querySelectorAll<HTMLElement>(".panel")) panel.hidden = true;
   for (const button of document.querySelectorAll("[aria-controls]")) button.setAttribute("aria-expanded", "false");
+  if (left) document.querySelector<HTMLElement>(`[aria-controls="${left.id}"]`)?.focus();
 }
 
 const pan = (x: number, y: number) => (): void => {
-  viewer.map.panBy([x * PAN_PX, y * PAN_PX], { animate: !matchMedia("(prefers-reduced-motion: reduce)").matches });
+  viewer.map.panBy([x * PAN_PX, y * PAN_PX], { animate: !still() });
 };
 
 const commands: Command[] = [
@@ -153,8 +159,13 @@ function wireButtons(): void {
   store.follow(["embed"], ({ embed }) => document.body.classList.toggle("embed", embed));
 }
 
-wireSettings(store);
-wireButtons();
-wireKeyboard(commands);
-wireAddress();
-viewer.start();
+/** Start the viewer, once. */
+export function start(begun: Begun): void {
+  viewer = new Viewer(store, begun);
+  wireSettings(store);
+  wireButtons();
+  wireKeyboard(commands);
+  wireAddress();
+  new ResizeObserver(keepTiltInView).observe(byId("tilts"));
+  viewer.start();
+}

@@ -69,10 +69,13 @@ export function showTilts(tilts: readonly number[], store: Store): void {
     }),
   ]);
   for (const input of rail.querySelectorAll("input")) input.checked = Number(input.value) === chosen;
-  keepInView(rail, rail.querySelector(":checked")?.parentElement);
+  keepTiltInView();
 }
 
-function keepInView(rail: HTMLElement, chosen: HTMLElement | null | undefined): void {
+/** Scroll the tilts so far that the chosen one is seen, where they do not all fit. */
+export function keepTiltInView(): void {
+  const rail = byId("tilts");
+  const chosen = rail.querySelector(":checked")?.parentElement;
   if (!chosen) return;
   const [inner, outer] = [chosen.getBoundingClientRect(), rail.getBoundingClientRect()];
   if (inner.bottom > outer.bottom) rail.scrollTop += inner.bottom - outer.bottom + 8;

@@ -70,7 +70,13 @@ export class RadarLayer implements CustomLayerInterface {
   #picture: Picture | null = null;
   #table = new Uint8Array(256 * 4);
   #opacity = 1;
+  #drawn: (() => void) | null;
   #uploaded: { plane: Plane | null; table: Uint8Array | null } = { plane: null, table: null };
+
+  /** `drawn` is called once, with the first image. */
+  constructor(drawn: () => void) {
+    this.#drawn = drawn;
+  }
 
   /** Show a plane between its corners; null shows none. */
   show(picture: Picture | null): void {
@@ -140,6 +146,8 @@ export class RadarLayer implements CustomLayerInterface {
     }
     gl.bindVertexArray(null);
     gl.activeTexture(gl.TEXTURE0);
+    this.#drawn?.();
+    this.#drawn = null;
   }
 
   #upload({ gl, plane, table }: Drawing, wanted: Plane): void {

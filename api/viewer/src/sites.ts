@@ -1,9 +1,10 @@
 /** The radars: dots on the map, and a dialog with all of them to choose from. */
 
 import type { ExpressionSpecification, GeoJSONSource, Map as MapView } from "maplibre-gl";
-import { colourOf, paint, type Shade } from "./basemap.ts";
+import { colourOf, paint } from "./basemap.ts";
 import { byId, h } from "./dom.ts";
 import { duration } from "./format.ts";
+import type { Shade } from "./state.ts";
 import type { Site } from "./types.ts";
 
 const FRESH_MS = 20 * 60_000;

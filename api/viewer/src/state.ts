@@ -34,6 +34,20 @@ export interface State {
   embed: boolean;
 }
 
+/** Pixels of the world's width at zoom 0, as MapLibre counts. */
+export const TILE_PX = 512;
+
+/** From which zoom on a radar is looked at. */
+export const SITE_ZOOM = 6;
+
+export type Shade = "dark" | "light";
+
+/** What a theme means on this device, as it is set now. */
+export function shadeOf(theme: Theme): Shade {
+  if (theme !== "auto") return theme;
+  return matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+}
+
 export const SPEEDS = [2, 4, 8, 16] as const;
 
 export const DEFAULTS: Readonly<State> = {

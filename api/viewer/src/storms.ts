@@ -2,7 +2,8 @@
 
 import type { GeoJSONSource, Map as MapView } from "maplibre-gl";
 import * as api from "./api.ts";
-import { paint, colourOf, type Shade } from "./basemap.ts";
+import { paint, colourOf } from "./basemap.ts";
+import type { Shade } from "./state.ts";
 import type { VectorDocument } from "./types.ts";
 
 const MAPPED = new Set(["storm_tracks", "mesocyclones", "hail", "tornadoes"]);

@@ -46,6 +46,7 @@ export class Timeline {
 
   #tell(): void {
     const { frames, time } = this.#shown;
+    for (const id of ["step-back", "play", "step-on"]) byId<HTMLButtonElement>(id).disabled = frames.length < 2;
     this.#slider.setAttribute("aria-valuemin", "0");
     this.#slider.setAttribute("aria-valuemax", String(Math.max(0, frames.length - 1)));
     this.#slider.setAttribute("aria-valuenow", String(Math.max(0, frames.findIndex((frame) => frame.time === time))));

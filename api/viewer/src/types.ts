@@ -55,6 +55,7 @@ export interface Product {
 export type Shown = Product & { legend: Legend };
 
 export interface ProductList {
+  site: string | null;
   products: Product[];
 }
 
@@ -80,6 +81,10 @@ export interface ScanPage {
   scans: Scan[];
   next: string | null;
   newest: string | null;
+}
+
+export interface Latest {
+  scan: Scan | null;
 }
 
 export interface VectorDocument {
@@ -124,7 +129,7 @@ export interface Run {
   collection: string;
   period: string;
   start: string;
-  state: "waiting" | "partial" | "complete" | "lost";
+  state: "waiting" | "partial" | "complete" | "lost" | "unseen";
   expected: number;
   kept: number;
   missing: number;

@@ -3,7 +3,7 @@
 import { Map as MapView, setWorkerCount, setWorkerUrl, type MapMouseEvent } from "maplibre-gl";
 import mapWorker from "virtual:map-worker";
 import * as api from "./api.ts";
-import { ABOVE_RADAR, applyShade, fillOutlines, style, type Shade } from "./basemap.ts";
+import { ABOVE_RADAR, applyShade, fillOutlines, style } from "./basemap.ts";
 import { lookup } from "./colours.ts";
 import { startDecoders, WORKERS } from "./decoder.ts";
 import { byId } from "./dom.ts";
@@ -17,14 +17,15 @@ import { chosenProduct, chosenTilt, showDays, showProducts, showTilts } from "./
 import { Planes } from "./planes.ts";
 import { startPlayer } from "./player.ts";
 import type { Plane } from "./png.ts";
+import type { Poster } from "./poster.ts";
 import { RadarLayer } from "./radar_layer.ts";
 import { showFloor } from "./settings.ts";
 import { addSiteLayers, newestOf, shadeSites, showSites, SiteDialog } from "./sites.ts";
-import type { Store } from "./state.ts";
+import { shadeOf, SITE_ZOOM, type Camera, type Shade, type Store } from "./state.ts";
 import { addStormLayers, Storms, storyOf } from "./storms.ts";
 import { summary } from "./summary.ts";
 import { Timeline } from "./timeline.ts";
-import type { LonLat, Product, Shown, Site, SiteList } from "./types.ts";
+import type { LonLat, Product, ProductList, Shown, Site, SiteList } from "./types.ts";
 
 const STALE_MS = 20 * 60_000;
 const SETTLED_MS = 500;
@@ -37,10 +38,17 @@ interface OnScreen {
   site: Site;
 }
 
+/** What was begun before the viewer: the image on the page, and its own first questions. */
+export interface Begun {
+  poster: Poster;
+  sites: Promise<SiteList>;
+  products: Promise<ProductList>;
+}
+
 /** The whole viewer on its page. */
 export class Viewer {
   readonly #store: Store;
-  readonly #layer = new RadarLayer();
+  readonly #layer = new RadarLayer(() => this.#poster.remove());
   readonly #planes = new Planes(startDecoders(), { atOnce: 2 * WORKERS, changed: () => this.#show() });
   readonly #legend = new LegendView();
   readonly #live = new Live({ look: (site) => this.#look(site), changed: () => this.#tellState() });
@@ -48,8 +56,9 @@ export class Viewer {
   readonly #dialog = new SiteDialog((site) => this.chooseSite(site));
   readonly map: MapView;
   #storms: Storms | undefined;
-  /** Asked for before the map is made, which takes longer. */
-  #firstSites: Promise<SiteList> | null = api.sites();
+  readonly #poster: Poster;
+  /** Answers that were asked for ahead, until they are taken. */
+  #begun: Partial<Begun>;
   #underWay: { site: string; day: string | null; task: Promise<void> } | null = null;
   #sites: Site[] = [];
   #products: Product[] = [];
@@ -62,8 +71,10 @@ export class Viewer {
   #pointer: LonLat | null = null;
   #settled: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(store: Store) {
+  constructor(store: Store, begun: Begun) {
     this.#store = store;
+    this.#begun = begun;
+    this.#poster = begun.poster;
     setWorkerUrl(mapWorker);
     setWorkerCount(1);
     const { camera } = store.state;
@@ -73,11 +84,9 @@ export class Viewer {
       minZoom: 2, maxZoom: 14, dragRotate: false, pitchWithRotate: false, maxPitch: 0, fadeDuration: 0,
     });
     this.map.touchZoomRotate.disableRotation();
-    this.map.on("load", () => this.#dress());
-    this.map.on("moveend", () => {
-      const { lng, lat } = this.map.getCenter();
-      store.set({ camera: { longitude: lng, latitude: lat, zoom: this.map.getZoom() } });
-    });
+    this.map.on("style.load", () => this.#dress());
+    this.map.on("move", () => this.#poster.place(this.#camera));
+    this.map.on("moveend", () => store.set({ camera: this.#camera }));
     this.#wirePointer();
     this.#wireStore();
   }
@@ -99,9 +108,12 @@ export class Viewer {
   }
 
   get shade(): Shade {
-    const { theme } = this.#store.state;
-    if (theme !== "auto") return theme;
-    return matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+    return shadeOf(this.#store.state.theme);
+  }
+
+  get #camera(): Camera {
+    const { lng, lat } = this.map.getCenter();
+    return { longitude: lng, latitude: lat, zoom: this.map.getZoom() };
   }
 
   get site(): Site | undefined {
@@ -127,6 +139,7 @@ export class Viewer {
 
   /** Look at another radar; the map goes there. */
   chooseSite(id: string): void {
+    this.#poster.remove();
     this.#store.set({ site: id, day: null, at: null, tilt: null, playing: false });
     this.#goToSite();
   }
@@ -197,6 +210,7 @@ export class Viewer {
       this.#showMenus();
       void this.#guard(() => this.#loadScans());
     });
+    store.on(["product", "code", "tilt", "day", "at", "opacity", "table", "floor"], () => this.#poster.remove());
     store.on(["at", "playing"], () => this.#show());
     store.on(["opacity", "table", "floor"], () => this.#colour());
     store.on(["theme"], () => this.#reshade());
@@ -277,8 +291,8 @@ export class Viewer {
   }
 
   async #loadSites(): Promise<void> {
-    const told = this.#firstSites ?? api.sites();
-    this.#firstSites = null;
+    const { sites: told = api.sites() } = this.#begun;
+    delete this.#begun.sites;
     const { sites, primary } = await told;
     this.#sites = sites;
     if (!this.site) this.#store.set({ site: primary });
@@ -299,7 +313,10 @@ export class Viewer {
   }
 
   async #askForProducts(site: string, day: string | null): Promise<void> {
-    const { products } = await api.products(site, day);
+    const { products: begun } = this.#begun;
+    delete this.#begun.products;
+    const asked = await begun;
+    const { products } = asked?.site === site ? asked : await api.products(site, day);
     if (site !== this.#store.state.site || day !== this.#store.state.day) return;
     this.#products = products;
     this.#showMenus();
@@ -343,7 +360,10 @@ export class Viewer {
 
   #colour(): void {
     const product = this.#product;
-    if (!product?.legend) return;
+    if (!product?.legend) {
+      this.#legend.hide();
+      return;
+    }
     const shown = { ...product, legend: product.legend };
     const { table, floor, opacity } = this.#store.state;
     showFloor(product.legend, product.unit, this.#store);
@@ -411,7 +431,7 @@ export class Viewer {
   #goToSite(atOnce = false): void {
     const { site } = this;
     if (!site) return;
-    const camera = { center: [site.longitude_deg, site.latitude_deg] as LonLat, zoom: Math.max(6, this.map.getZoom()) };
+    const camera = { center: [site.longitude_deg, site.latitude_deg] as LonLat, zoom: Math.max(SITE_ZOOM, this.map.getZoom()) };
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     if (atOnce || still) this.map.jumpTo(camera);
     else this.map.flyTo({ ...camera, duration: 900 });
@@ -427,7 +447,12 @@ export class Viewer {
     bar.hidden = there >= wanted;
     Object.assign(bar, { max: Math.max(1, wanted), value: there });
     const frame = this.#frames[this.#place];
-    if (frame && this.#planes.failed(frame.scan.href)) this.#complain("The image of this scan could not be loaded.");
+    if (frame && this.#planes.failed(frame.scan.href)) this.#lose();
+  }
+
+  #lose(): void {
+    this.#poster.remove();
+    this.#complain("The image of this scan could not be loaded.");
   }
 
   #complain(words: string): void {

@@ -9,3 +9,8 @@ declare module "virtual:places" {
   const address: string;
   export default address;
 }
+
+declare module "virtual:lakes" {
+  const address: string;
+  export default address;
+}
