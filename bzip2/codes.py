@@ -195,43 +195,59 @@ def _read_symbols(
     symbols: NDArray[np.uint16],
 ) -> int:  # fmt: skip
     """The symbols of a block up to its `last` one, which tells the end."""
-    lookup, limits, offsets, ordered = decoder
-    byte = at >> 3
+    lookups, limits, offsets, ordered = decoder
+    byte = np.uint64(at >> 3)
     waiting = _WORD_BITS - (at & 7)
-    word = np.uint64(_bits(data, byte * 8, 32)) << np.uint64(32) | np.uint64(_bits(data, byte * 8 + 32, 32))
+    word = (_four_bytes(data, byte) << np.uint64(32)) | _four_bytes(data, byte + np.uint64(4))
     word <<= np.uint64(at & 7)
-    byte += 8
-    place = 0
+    byte += np.uint64(8)
+    place = np.uint64(0)
     for table in selectors:
-        if byte * 8 - waiting > end:
+        lookup = lookups[table]
+        if np.int64(byte) * 8 - waiting > end:
             return REFUSED
         for _ in range(GROUP):
             if waiting < 32:
-                more = np.uint64(0)
-                for each in range(4):
-                    more = (more << np.uint64(8)) | np.uint64(data[byte + each])
-                word |= more << np.uint64(32 - waiting)
+                word |= _four_bytes(data, byte) << np.uint64(32 - waiting)
                 waiting += 32
-                byte += 4
-            found = np.int64(lookup[table, np.int64(word >> np.uint64(_WORD_BITS - LOOKED_UP_BITS))])
+                byte += np.uint64(4)
+            found = np.uint64(lookup[word >> np.uint64(_WORD_BITS - LOOKED_UP_BITS)])
             if found == 0:
-                number = np.int64(word >> np.uint64(_WORD_BITS - LONGEST_CODE))
-                length = LOOKED_UP_BITS + 1
-                while length <= LONGEST_CODE and number >= limits[table, length]:
-                    length += 1
-                if length > LONGEST_CODE:
+                found = _found(word, limits[table], offsets[table], ordered[table])
+                if found == 0:
                     return REFUSED
-                coded = (number >> (LONGEST_CODE - length)) + offsets[table, length]
-                found = (np.int64(ordered[table, coded]) << _LENGTH_BITS) | length
-            length = found & _LENGTH_MASK
-            symbol = found >> _LENGTH_BITS
-            word <<= np.uint64(length)
-            waiting -= length
+            length = found & np.uint64(_LENGTH_MASK)
+            symbol = found >> np.uint64(_LENGTH_BITS)
+            word <<= length
+            waiting -= np.int64(length)
             symbols[place] = symbol
-            place += 1
-            if symbol == last:
-                return byte * 8 - waiting
+            place += np.uint64(1)
+            if symbol == np.uint64(last):
+                return np.int64(byte) * 8 - waiting
     return REFUSED
+
+
+@njit(cache=True, nogil=True)
+def _four_bytes(data: NDArray[np.uint8], byte: np.uint64) -> np.uint64:
+    """A number of 32 bits, the first byte the highest."""
+    high = (np.uint64(data[byte]) << np.uint64(24)) | (np.uint64(data[byte + np.uint64(1)]) << np.uint64(16))
+    low = (np.uint64(data[byte + np.uint64(2)]) << np.uint64(8)) | np.uint64(data[byte + np.uint64(3)])
+    return high | low
+
+
+@njit(cache=True, nogil=True)
+def _found(
+    word: np.uint64, limits: NDArray[np.int64], offsets: NDArray[np.int64], ordered: NDArray[np.uint16]
+) -> np.uint64:
+    """A symbol and its length where the code is longer than what is looked up, 0 where it is none."""
+    number = np.int64(word >> np.uint64(_WORD_BITS - LONGEST_CODE))
+    length = LOOKED_UP_BITS + 1
+    while length <= LONGEST_CODE and number >= limits[length]:
+        length += 1
+    if length > LONGEST_CODE:
+        return np.uint64(0)
+    coded = (number >> (LONGEST_CODE - length)) + offsets[length]
+    return (np.uint64(ordered[coded]) << np.uint64(_LENGTH_BITS)) | np.uint64(length)
 
 
 @njit(cache=True, nogil=True)
@@ -241,54 +257,35 @@ def _moved_to_front(
 ) -> int:  # fmt: skip
     """The bytes that symbols stand for: places in a list in which the last byte comes first, or runs of that one.
 
-    The list is kept as 32 words of eight bytes, so that few steps move it. Returns how many bytes there are,
-    `REFUSED` where they are more than `longest`.
+    Places are unsigned, as numba asks of each signed one whether it counts from the end. Returns how many bytes
+    there are, `REFUSED` where they are more than `longest`.
     """
-    words = _as_words(alphabet)
+    order = alphabet.copy()
     counts[:] = 0
-    place, length = 0, 0
+    place, length, most = np.uint64(0), np.uint64(0), np.uint64(longest)
     while symbols[place] != last:
         if symbols[place] <= 1:
-            run, weight = 0, 1
-            while symbols[place] <= 1 and run <= longest:
-                run += weight << np.int64(symbols[place])
-                weight <<= 1
-                place += 1
-            if length + run > longest:
+            run, weight = np.uint64(0), np.uint64(1)
+            while symbols[place] <= 1 and run <= most:
+                run += weight << np.uint64(symbols[place])
+                weight <<= np.uint64(1)
+                place += np.uint64(1)
+            if length + run > most:
                 return REFUSED
-            byte = np.uint8(words[0] & np.uint64(255))
+            byte = order[0]
             column[length : length + run] = byte
         else:
-            if length >= longest:
+            if length >= most:
                 return REFUSED
-            byte = _brought_to_front(words, np.int64(symbols[place]) - 1)
+            before = np.uint64(symbols[place]) - np.uint64(1)
+            byte = order[before]
+            while before > np.uint64(0):
+                order[before] = order[before - np.uint64(1)]
+                before -= np.uint64(1)
+            order[0] = byte
             column[length] = byte
-            run = 1
-            place += 1
-        counts[byte] += run
+            run = np.uint64(1)
+            place += np.uint64(1)
+        counts[byte] += np.int64(run)
         length += run
-    return length
-
-
-@njit(cache=True, nogil=True)
-def _as_words(alphabet: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    words = np.zeros(32, np.uint64)
-    for place in range(256):
-        words[place >> 3] |= np.uint64(alphabet[place]) << np.uint64(8 * (place & 7))
-    return words
-
-
-@njit(cache=True, nogil=True)
-def _brought_to_front(words: NDArray[np.uint64], place: int) -> np.uint8:
-    """Take a byte from its place in the list to the first; returns it."""
-    own, shift = place >> 3, np.uint64(8 * (place & 7))
-    byte = (words[own] >> shift) & np.uint64(255)
-    carried = byte
-    for each in range(own):
-        word = words[each]
-        words[each] = (word << np.uint64(8)) | carried
-        carried = word >> np.uint64(56)
-    moved = (np.uint64(255) << shift) | ((np.uint64(1) << shift) - np.uint64(1))
-    word = words[own]
-    words[own] = (word & ~moved) | (((word << np.uint64(8)) | carried) & moved)
-    return np.uint8(byte)
+    return np.int64(length)

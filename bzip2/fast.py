@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-WORTH_BYTES = 8 << 20
-"""Packed bytes after which a process loads the kernels: the standard library takes a second for as many."""
+WORTH_BYTES = 4 << 20
+"""Packed bytes after which a process loads the kernels: the standard library takes as long for them as loading does."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,9 +27,8 @@ class Kernels:
     def __init__(self, worth_bytes: int = WORTH_BYTES) -> None:
         self._bytes_left = worth_bytes
         self._loading = threading.Lock()
+        self._tried = False
         self._streams: ModuleType | None = None
-        # As many at once as there are cores: each has megabytes at hand, and more of them only take turns.
-        self._turns = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._rooms: list[Any] = []
 
     def first_stream(self, packed: bytes | memoryview, limit_bytes: int) -> tuple[bytes, int] | None:
@@ -43,7 +41,7 @@ class Kernels:
         streams = self._loaded(len(packed))
         if streams is None:
             return None
-        with self._turns, self._room(streams) as room:
+        with self._room(streams) as room:
             try:
                 unpacked: tuple[bytes, int] = streams.unpack(packed, limit_bytes, room)
             except streams.RefusedError:
@@ -51,11 +49,16 @@ class Kernels:
         return unpacked
 
     def _loaded(self, wanted_bytes: int) -> ModuleType | None:
-        """The module, if it is loaded or now worth loading; whoever comes while it is loaded goes without."""
+        """The module, if it is loaded or now worth loading.
+
+        Who comes while it is loaded waits: threads that went on without would take the processor from the loading.
+        """
         self._bytes_left -= wanted_bytes
-        if self._streams is None and self._bytes_left < 0 and self._loading.acquire(blocking=False):
-            # Held for good: loaded or not, it is not tried again.
-            self._streams = _load()
+        if self._bytes_left < 0 and not self._tried:
+            with self._loading:
+                if not self._tried:
+                    self._streams = _load()
+                    self._tried = True
         return self._streams
 
     @contextmanager

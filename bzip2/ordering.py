@@ -32,7 +32,7 @@ def put_in_order(
     length = column.size
     _link(column, counts, links)
     starts = ((length - 1) >> _STRIDE_BITS) + 1
-    begins, sizes, nexts = np.zeros(starts, np.int64), np.zeros(starts, np.int64), np.zeros(starts, np.int64)
+    begins, sizes, nexts = np.zeros(starts, np.uint64), np.zeros(starts, np.int64), np.zeros(starts, np.int64)
     _follow(links, length, lanes, begins, sizes, nexts)
     at, row = _first_piece(links, first_row, ordered)
     while at < length:
@@ -58,40 +58,43 @@ def _link(column: NDArray[np.uint8], counts: NDArray[np.int64], links: NDArray[n
 
 @njit(cache=True, nogil=True)
 def _follow(
-    links: NDArray[np.uint32], length: int, lanes: NDArray[np.uint8], begins: NDArray[np.int64],
+    links: NDArray[np.uint32], length: int, lanes: NDArray[np.uint8], begins: NDArray[np.uint64],
     sizes: NDArray[np.int64], nexts: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Follow the chain from each start to the next one that it meets, in up to `LANES` lanes side by side.
 
+    Places are unsigned, as numba asks of each signed one whether it counts from the end.
+
     No row is met twice, so no lane has more than `length` bytes. begins, sizes: where in `lanes` the piece of each
     start lies. nexts: the row at which the piece ended, which another start begins with.
     """
-    live = min(LANES, begins.size)
-    rows, ats, ours = np.zeros(LANES, np.uint32), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    one, live, starts = np.uint64(1), np.uint64(min(LANES, begins.size)), np.uint64(begins.size)
+    rows, ats, ours = np.zeros(LANES, np.uint32), np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
     for lane in range(live):
-        rows[lane] = lane << _STRIDE_BITS
-        ats[lane] = begins[lane] = lane * length
+        rows[lane] = lane << np.uint64(_STRIDE_BITS)
+        ats[lane] = begins[lane] = lane * np.uint64(length)
         ours[lane] = lane
     begun = live
-    lane = 0
+    lane = np.uint64(0)
     while live:
-        lane = lane if lane < live else 0
+        lane = lane if lane < live else np.uint64(0)
         link = links[rows[lane]]
-        lanes[ats[lane]] = np.uint8(link & np.uint32(255))
-        ats[lane] += 1
+        at = ats[lane]
+        lanes[at] = np.uint8(link & np.uint32(255))
+        at += one
         row = np.uint32(link >> np.uint32(8))
-        rows[lane] = row
+        rows[lane], ats[lane] = row, at
         if row & np.uint32(STRIDE - 1) == 0:
-            sizes[ours[lane]] = ats[lane] - begins[ours[lane]]
+            sizes[ours[lane]] = at - begins[ours[lane]]
             nexts[ours[lane]] = row
-            if begun == begins.size:
-                live -= 1
+            if begun == starts:
+                live -= one
                 rows[lane], ats[lane], ours[lane] = rows[live], ats[live], ours[live]
                 continue
-            rows[lane], ours[lane] = begun << _STRIDE_BITS, begun
-            begins[begun] = ats[lane]
-            begun += 1
-        lane += 1
+            rows[lane], ours[lane] = begun << np.uint64(_STRIDE_BITS), begun
+            begins[begun] = at
+            begun += one
+        lane += one
 
 
 @njit(cache=True, nogil=True)

@@ -56,15 +56,14 @@ def test_what_they_refuse_is_left_to_the_standard_library():
     assert kernels.first_stream(PACKED, len(CONTENT)) == (CONTENT, len(PACKED))
 
 
-def test_threads_share_them_and_none_waits_for_the_loading():
+def test_threads_that_come_at_once_all_get_them():
     kernels = Kernels(worth_bytes=0)
     begin = threading.Barrier(6)
 
-    def unpacked(_: int) -> list[bytes]:
+    def unpacked(_: int) -> list[tuple[bytes, int] | None]:
         begin.wait()
-        streams = [kernels.first_stream(PACKED, len(CONTENT)) for _ in range(20)]
-        return [stream[0] for stream in streams if stream is not None]
+        return [kernels.first_stream(PACKED, len(CONTENT)) for _ in range(20)]
 
     with ThreadPoolExecutor(6) as threads:
-        contents = [content for each in threads.map(unpacked, range(6)) for content in each]
-    assert set(contents) == {CONTENT}
+        streams = [stream for each in threads.map(unpacked, range(6)) for stream in each]
+    assert streams == [(CONTENT, len(PACKED))] * 120
