@@ -48,6 +48,12 @@ class Kernels:
                 return None
         return unpacked
 
+    def expect(self, packed_bytes: int) -> None:
+        """Be told that so many packed bytes are to come: where they are worth it, load beside what else is done."""
+        self._bytes_left -= packed_bytes
+        if self._bytes_left < 0 and not self._tried:
+            threading.Thread(target=self._loaded, args=(0,), name="bzip2-kernels", daemon=True).start()
+
     def _loaded(self, wanted_bytes: int) -> ModuleType | None:
         """The module, if it is loaded or now worth loading.
 
@@ -86,3 +92,4 @@ def _load() -> ModuleType | None:
 
 _KERNELS = Kernels()
 first_stream = _KERNELS.first_stream
+expect = _KERNELS.expect

@@ -17,6 +17,7 @@ from functools import cached_property
 
 import msgspec
 
+from bzip2.fast import expect as expect_packed
 from dwd_assets.constants import Constants
 from dwd_assets.field_checks import ALL_MISSING
 from dwd_assets.field_keeping import LONGEST_FIELD, Fetched, Keeper
@@ -57,6 +58,9 @@ _FLOOR_EVERY = 64
 """How many files are asked for between two looks at the free space."""
 
 _DAY = timedelta(days=1)
+_FIRST_PASS_BYTES = 64 << 20
+"""About what the first hour of a run comes to in the old tree."""
+
 _GRIDS: tuple[Grid, ...] = ("icosahedral", "regular")
 
 
@@ -108,6 +112,8 @@ class RunPass:
     def go(self, *, recheck: bool, also: Iterable[str]) -> Done:
         """Do it. Raises `StoreError` (`BelowFloor` among them) after telling the ledger what could be told."""
         started = time.monotonic()
+        if self._trees.old and not self._kept:
+            expect_packed(_FIRST_PASS_BYTES)
         self._catalogue = read_catalogue(self._office.store, self._model)
         self._update_catalogue(again=False)
         with Recorder(self._office.store, self._model, self._before.period) as recorder:

@@ -43,6 +43,14 @@ def test_they_are_loaded_once_a_process_has_unpacked_enough():
     assert results == [None, None, *[(CONTENT, len(PACKED))] * 2]
 
 
+def test_they_are_loaded_beside_other_work_where_much_is_expected():
+    kernels = Kernels(worth_bytes=1 << 20)
+    kernels.expect(1 << 19)
+    assert kernels.first_stream(PACKED, len(CONTENT)) is None
+    kernels.expect(1 << 20)
+    assert kernels.first_stream(PACKED, len(CONTENT)) == (CONTENT, len(PACKED))
+
+
 def test_where_numba_is_missing_it_is_said_once_and_the_standard_library_is_asked():
     told = run(WITHOUT_NUMBA)
     assert told.stdout.strip() == "[None, None, None]"
