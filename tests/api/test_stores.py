@@ -49,7 +49,8 @@ def test_a_bucket_is_opened_from_the_settings(s3_server, s3_store, clock, monkey
         monkeypatch.setenv(name, value)
     Publisher(s3_store).publish(made("KPDT", NOON))
     app = create_app(
-        settings(store=f"s3://{s3_store.bucket}/{s3_store.prefix}", store_endpoint=s3_server.endpoint), clock=clock
+        settings(store=f"s3://{s3_store.bucket}/{s3_store.prefix}", store_endpoint=s3_server.endpoint),
+        clock=clock,
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         assert list(client.get("/list-all/").json()["reflectivity"]) == ["KPDT20250409_120000_V06"]
