@@ -6,6 +6,9 @@ VIEWER := api/viewer/dist/.built
 VIEWER_SOURCES := $(wildcard api/viewer/*.html api/viewer/*.json api/viewer/*.ts) \
 	$(shell find api/viewer/src api/viewer/public -type f)
 
+# Where this is set, every one of the many processes would compile all of the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo run viewer test lint types bench constraints clean
 
 demo: $(READY) $(VIEWER)

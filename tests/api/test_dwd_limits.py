@@ -1,6 +1,5 @@
 """How much one address may ask for, and who counts as one address."""
 
-import asyncio
 import itertools
 from ipaddress import ip_network
 
@@ -12,6 +11,7 @@ from api.app import create_app
 from api.v1.limits import Buckets, client
 from tests.api.conftest import settings
 from tests.api.dwd_world import World, icon
+from tests.loops import run as run_loop
 
 POINT = "/v1/dwd/point?lat=51&lon=9&parameter=t_2m"
 REPORTS = "/v1/dwd/stations/10315/reports"
@@ -27,7 +27,7 @@ def statuses(app, requests, peer="192.0.2.1"):
             answers = [await session.get(address, headers=headers) for address, headers in requests]
         return [(each.status_code, each.headers.get("retry-after")) for each in answers]
 
-    return asyncio.run(ask())
+    return run_loop(ask())
 
 
 def test_a_bucket_gives_a_minutes_tokens_and_fills_up_evenly():

@@ -10,6 +10,7 @@ import uvicorn
 
 from api.joined import JoinedWrites, JoiningTransport
 from tests.api.conftest import eventually
+from tests.loops import run as run_loop
 
 BIG = bytes(range(256)) * 4_000
 
@@ -51,7 +52,7 @@ def test_a_head_and_its_body_are_one_write(body):
         await asyncio.sleep(0.01)
         return wire.writes
 
-    assert asyncio.run(answer()) == [HEAD + body] * 2
+    assert run_loop(answer()) == [HEAD + body] * 2
 
 
 def test_a_head_that_nothing_follows_goes_out_by_itself():
@@ -61,7 +62,7 @@ def test_a_head_that_nothing_follows_goes_out_by_itself():
         await asyncio.sleep(0.01)
         return wire.writes
 
-    assert asyncio.run(answer()) == [HEAD]
+    assert run_loop(answer()) == [HEAD]
 
 
 def test_parts_of_a_stream_are_not_held_back():
@@ -71,7 +72,7 @@ def test_parts_of_a_stream_are_not_held_back():
         joining.write(b"5\r\nfirst\r\n")
         return wire.writes
 
-    assert asyncio.run(answer()) == [b"5\r\nfirst\r\n"]
+    assert run_loop(answer()) == [b"5\r\nfirst\r\n"]
 
 
 def test_closing_sends_what_is_held_and_after_the_end_nothing_is_written():
@@ -84,7 +85,7 @@ def test_closing_sends_what_is_held_and_after_the_end_nothing_is_written():
         await asyncio.sleep(0.01)
         return wire
 
-    wire = asyncio.run(answer())
+    wire = run_loop(answer())
     assert (wire.writes, wire.closed) == ([HEAD], True)
 
 

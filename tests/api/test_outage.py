@@ -1,6 +1,5 @@
 """The store goes away and comes back."""
 
-import asyncio
 import time
 from datetime import timedelta
 
@@ -12,6 +11,7 @@ from store import keys
 from store.posix import PosixStore
 from tests.api.conftest import TOKEN, eventually, serving, settings
 from tests.api.world import NOON, Publisher, made
+from tests.loops import run as run_loop
 
 
 def test_a_start_without_a_store_gets_its_data_when_it_appears(serve, publisher, posix):
@@ -159,7 +159,7 @@ def test_it_starts_without_a_folder_that_can_be_made_and_opens_it_later(clock, t
 def test_a_location_that_is_none_ends_the_start(clock):
     app = create_app(settings(store="ftp://somewhere"), clock=clock)
     with pytest.raises(ValueError, match="ftp://somewhere"):
-        asyncio.run(started(app))
+        run_loop(started(app))
 
 
 async def started(app) -> None:

@@ -26,6 +26,7 @@ from tests.api.conftest import eventually
 from tests.api.dwd_world import World, icon
 from tests.api.test_process import ROOT, free_port
 from tests.api.world import NOON, Publisher, made
+from tests.loops import run as run_loop
 
 
 class Heard:
@@ -226,7 +227,7 @@ def test_more_clients_than_allowed_are_sent_away(publisher, serve):
 
 def test_history_is_bounded_and_what_fell_out_of_it_is_a_reset(monkeypatch):
     monkeypatch.setattr(events, "HISTORY", 3)
-    told = asyncio.run(_history())
+    told = run_loop(_history())
     assert told["1003"] == [b"id: 1004", b"id: 1005"]
     assert told["1002"] == [b"id: 1003", b"id: 1004", b"id: 1005"]
     assert b"event: reset" in told["1001 raw"]
@@ -259,7 +260,7 @@ def test_ids_rise_also_where_the_clock_stands_still_or_goes_back():
         broadcaster.close()
         return ids
 
-    assert asyncio.run(run()) == [5001, 5002, 6000]
+    assert run_loop(run()) == [5001, 5002, 6000]
 
 
 def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_not_kept_waiting():
@@ -296,7 +297,7 @@ def test_a_client_that_takes_nothing_is_dropped_and_the_others_are_not_kept_wait
         broadcaster.close()
         return len(taken)
 
-    assert asyncio.run(run()) >= events.QUEUE + 5
+    assert run_loop(run()) >= events.QUEUE + 5
 
 
 def test_who_comes_at_the_end_is_sent_a_stream_that_ends_so_that_a_browser_comes_back():
@@ -317,7 +318,7 @@ def test_who_comes_at_the_end_is_sent_a_stream_that_ends_so_that_a_browser_comes
         assert broadcaster.clients == 0
         return taken
 
-    start, first, end = asyncio.run(run())
+    start, first, end = run_loop(run())
     assert start["status"] == 200
     assert first["body"].startswith(b"retry: 3000\n")
     assert (end["body"], end.get("more_body", False)) == (b"", False)
@@ -332,7 +333,7 @@ def test_more_clients_than_allowed_are_refused():
             broadcaster.join(Client(frozenset()), None)
         broadcaster.close()
 
-    asyncio.run(run())
+    run_loop(run())
 
 
 STREAMS = 20
