@@ -2,8 +2,9 @@
 
 Assembles, nothing else. From the outside in: `Hot` (images that were asked for before), `Envelope` (headers of every
 answer), `Measured` (counts), `ShortPath` (the contract's GET routes and what has a digest in its address, as bytes),
-FastAPI (everything else, and the documentation of all). They are around FastAPI, not in it: what FastAPI does ahead of
-any middleware takes as long as all of an image's answer.
+`PolledDocuments` (documents of `/v1` that were asked for before), FastAPI (everything else, and the documentation of
+all). They are around FastAPI, not in it: what FastAPI does ahead of any middleware takes as long as all of an image's
+answer.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from api.legacy import Legacy
 from api.metrics import EVENTS, Measured, Metrics, State
 from api.opener import Opener
 from api.pictures import Pictures
+from api.polled import Polled, PolledDocuments
 from api.reading import Reader
 from api.settings import ApiSettings
 from api.shortpath import ShortPath
@@ -95,7 +97,8 @@ def create_app(
     watcher = Watcher(catalog, poll_s, ScanFeed(catalog, broadcaster).look)
     pictures = Pictures(opener, flights, settings.image_cache_bytes)
     reader = Reader(catalog, flights)
-    radar = Radar.of(catalog, reader, pictures, settings.plane_cache_bytes, clock)
+    polled = Polled()
+    radar = Radar.of(catalog, reader, pictures, settings.plane_cache_bytes, clock, polled)
     dwd = routes.new(_archive_link(settings, opener, catalog, store, archive), clock)
     limit = Limit(settings.rate_per_minute, settings.trusted_proxies)
     counted = Metrics()
@@ -131,7 +134,7 @@ def create_app(
     files = Files(catalog, reader, pictures)
     reference.describe(app)
     hot = HotAnswers()
-    short = ShortPath(app, {**legacy.routes(), **files.routes()}, hot)
+    short = ShortPath(PolledDocuments(app, polled), {**legacy.routes(), **files.routes()}, hot)
     envelope = Envelope(Measured(short, counted), settings.origins)
     return Api(app, Hot(envelope, hot, counted.count))
 

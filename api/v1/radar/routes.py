@@ -7,7 +7,7 @@ headers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -20,11 +20,12 @@ from pydantic import BaseModel
 from api.answers import negotiated
 from api.cache import BoundedCache
 from api.catalog import Catalog, Clock, SiteView
-from api.conditional import headers_of
+from api.conditional import Asked, headers_of
 from api.errors import NotFound, Unavailable
 from api.pictures import Pictures
+from api.polled import Document, Polled
 from api.reading import Reader
-from api.replies import JSON, Body, Header
+from api.replies import JSON, Body, Header, Reply
 from api.v1 import paging
 from api.v1.limits import Limit
 from api.v1.problems import bad, documented
@@ -48,6 +49,9 @@ BODIES_BYTES = 64_000_000
 """Bound of the answers that are kept, in all encodings."""
 
 GEOJSON = b"application/geo+json"
+
+Holds = Callable[[], bool]
+"""Whether an answer is still the one to give."""
 
 _SOON: Header = (b"cache-control", b"public, max-age=2, stale-while-revalidate=5")
 _VARY: Header = (b"vary", b"Accept-Encoding")
@@ -127,20 +131,27 @@ class Radar:
     values: Values
     clock: Clock
     planes: Planes
+    polled: Polled
     bodies: BoundedCache[Hashable, Body] = field(default_factory=lambda: BoundedCache(BODIES_BYTES))
 
     @classmethod
     def of(
-        cls, catalog: Catalog, reader: Reader, pictures: Pictures, plane_cache_bytes: int, clock: Clock
+        cls,
+        catalog: Catalog,
+        reader: Reader,
+        pictures: Pictures,
+        plane_cache_bytes: int,
+        clock: Clock,
+        polled: Polled,
     ) -> Radar:
         """Everything on one store."""
         planes = Planes(pictures, plane_cache_bytes)
-        return cls(catalog, Finder(reader), SiteList(catalog, reader), Values(planes), clock, planes)
+        return cls(catalog, Finder(reader), SiteList(catalog, reader), Values(planes), clock, planes, polled)
 
     @property
     def caches(self) -> Mapping[str, BoundedCache[Any, Any]]:
         """What is kept in memory, by name."""
-        return {"planes": self.planes.cache, "documents": self.bodies}
+        return {"planes": self.planes.cache, "documents": self.bodies, "polled": self.polled.cache}
 
     def close(self) -> None:
         """End the threads."""
@@ -164,17 +175,34 @@ class Radar:
             self.bodies.put(key, kept, kept.weight)
         return kept
 
-    def send(self, request: Request, body: Body, site: str = "", *further: Header) -> Response:
-        """A document, or 304; with how old and how stale what is known of a site is."""
-        headers = [_SOON, _VARY, *further]
+    def holds(self, site: str, view: SiteView | None) -> Holds | None:
+        """The way to tell whether a view is what requests of a site see; none where there is nothing to see."""
+        return None if view is None else lambda: self.catalog.view(site) is view
+
+    def send(
+        self, request: Request, body: Body, site: str = "", *further: Header, holds: Holds | None = None
+    ) -> Response:
+        """A document, or 304; with how old and how stale what is known of a site is.
+
+        While `holds` says so, it is what the same address gives.
+        """
+
+        def answer(asked: Asked) -> Reply:
+            return negotiated(body, asked, (_SOON, _VARY, *further, *self._freshness(site)))
+
+        if holds is not None:
+            self.polled.keep(request.scope, Document(answer, holds, body.weight))
+        return as_response(answer(headers_of(request.scope)))
+
+    def _freshness(self, site: str) -> Iterator[Header]:
+        """The headers that change with time."""
         index = self.catalog.index
         lines = {} if index is None else index.sites
         known = lines.values() if not site else filter(None, [lines.get(site)])
         newest = max((moment for line in known for moment in line.newest.values()), default=None)
         if newest is not None:
-            headers.append((b"x-data-age", b"%d" % max(0, int((self.clock() - newest).total_seconds()))))
-        headers.append((b"x-data-stale", b"true" if self.catalog.health(site).stale else b"false"))
-        return as_response(negotiated(body, headers_of(request.scope), tuple(headers)))
+            yield b"x-data-age", b"%d" % max(0, int((self.clock() - newest).total_seconds()))
+        yield b"x-data-stale", b"true" if self.catalog.health(site).stale else b"false"
 
 
 def router(radar: Radar, limit: Limit) -> APIRouter:
@@ -192,7 +220,8 @@ def router(radar: Radar, limit: Limit) -> APIRouter:
 def _add_menus(routes: APIRouter, radar: Radar) -> None:
     @routes.get("/sites", **_told("sites", "All radars, and what there is of each", models.Sites))
     async def list_sites(request: Request) -> Response:
-        return radar.send(request, await radar.sites.body())
+        body = await radar.sites.body()
+        return radar.send(request, body, holds=lambda: radar.sites.current is body)
 
     @routes.get(
         "/products",
@@ -207,7 +236,7 @@ def _add_menus(routes: APIRouter, radar: Radar) -> None:
         view = await radar.finder.view(site)
         listing = await radar.finder.listing(site, view, None if day is None else _day(day))
         body = radar.body(("products", site, listing.serial), lambda: shown.products(listing, site))
-        return radar.send(request, body, site)
+        return radar.send(request, body, site, holds=radar.holds(site, view) if day is None else None)
 
 
 def _add_scans(routes: APIRouter, radar: Radar) -> None:
@@ -246,7 +275,8 @@ def _add_scans(routes: APIRouter, radar: Radar) -> None:
         following = None if page.after is None else _address_of_next(request, page.after)
         body = _scans(radar, request, view, wanted, page.frames, page.serials, following)
         link = () if following is None else ((b"link", f'<{following}>; rel="next"'.encode("ascii")),)
-        return radar.send(request, body, named, *link)
+        holds = radar.holds(named, view) if span.live else None
+        return radar.send(request, body, named, *link, holds=holds)
 
 
 def _add_latest(routes: APIRouter, radar: Radar) -> None:
@@ -271,7 +301,8 @@ def _add_latest(routes: APIRouter, radar: Radar) -> None:
         def document() -> models.Latest:
             return models.Latest(scan=None if newest is None else shown.scan_image(newest, base))
 
-        return radar.send(request, radar.body(("latest", base, _identity(newest)), document), named)
+        body = radar.body(("latest", base, _identity(newest)), document)
+        return radar.send(request, body, named, holds=radar.holds(named, view))
 
 
 def _add_feature(routes: APIRouter, radar: Radar) -> None:
@@ -323,7 +354,8 @@ def _add_vectors(routes: APIRouter, radar: Radar) -> None:
         scans = await radar.finder.scans(named, view, moment)
         document = shown.vectors(scans, moment, _base(request))
         identity = tuple(one.href for one in document.documents)
-        return radar.send(request, radar.body(("vectors", identity), lambda: document), named)
+        body = radar.body(("vectors", identity), lambda: document)
+        return radar.send(request, body, named, holds=radar.holds(named, view) if moment is None else None)
 
 
 def _add_value(routes: APIRouter, radar: Radar, limit: Limit) -> None:

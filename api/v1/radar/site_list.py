@@ -25,6 +25,11 @@ class SiteList:
         self._days: dict[str, tuple[int, list[date]]] = {}
         self._made: tuple[HeadIndex, Body] | None = None
 
+    @property
+    def current(self) -> Body | None:
+        """The document of the head index that there is now, none where it was not made."""
+        return self._made[1] if self._made is not None and self._made[0] is self._catalog.index else None
+
     async def body(self) -> Body:
         """The document. Raises `NoState` where the store was never read."""
         index = self._catalog.index

@@ -1,0 +1,79 @@
+"""Documents that clients ask for again and again: ahead of FastAPI, while what they were made of stands.
+
+To check a query and to find a route takes FastAPI longer than everything else about such an answer. So the address
+of an answer is kept with the way to give it again; headers that change with time are made anew each time.
+
+What belongs here: addresses and whether their answers hold. What does not: what an answer is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.cache import BoundedCache
+from api.conditional import Asked, headers_of
+from api.errors import ApiError
+from api.replies import Reply
+from api.shortpath import ROUTE
+from api.v1 import problems
+
+KEPT_BYTES = 32_000_000
+"""Bound of the documents that are held by what is kept; most are held elsewhere too."""
+
+Address = tuple[str, str, bytes]
+"""A proxy's prefix, the path and the query: what an answer depends on beside the request's headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's answer to request headers, whether that is still the one to give, and what it weighs."""
+
+    answer: Callable[[Asked], Reply]
+    holds: Callable[[], bool]
+    weight: int
+
+
+class Polled:
+    """Documents by their addresses."""
+
+    def __init__(self) -> None:
+        self.cache: BoundedCache[Address, tuple[str, Document]] = BoundedCache(KEPT_BYTES)
+
+    def keep(self, scope: Scope, document: Document) -> None:
+        """Keep the document that a route of FastAPI gives to a request."""
+        self.cache.put(_address(scope), (scope["route"].path, document), document.weight)
+
+    def find(self, scope: Scope) -> tuple[str, Document] | None:
+        """The route and the document that a request would get, none where that is not known."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return None
+        kept = self.cache.get(_address(scope))
+        return kept if kept is not None and kept[1].holds() else None
+
+
+class PolledDocuments:
+    """ASGI middleware that gives what `polled` keeps, and hands on the rest."""
+
+    def __init__(self, app: ASGIApp, polled: Polled) -> None:
+        self._app = app
+        self._polled = polled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give a document that still holds, or hand the request on."""
+        found = self._polled.find(scope)
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        scope[ROUTE], document = found
+        try:
+            reply = document.answer(headers_of(scope))
+        except ApiError as error:
+            reply = problems.reply_to(error, scope)
+        await reply.send(send)
+
+
+def _address(scope: Scope) -> Address:
+    return scope.get("root_path", ""), scope["path"], scope["query_string"]
