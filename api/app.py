@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from api import health, metrics, reference, viewer_files, writes
 from api.catalog import Catalog, Clock, utc_now
@@ -62,9 +62,10 @@ FIRST_LOOK_S = 2.0
 class Api:
     """The ASGI application: what FastAPI answers, and what is answered ahead of it."""
 
-    def __init__(self, fastapi: FastAPI, front: ASGIApp) -> None:
+    def __init__(self, fastapi: FastAPI, front: Hot) -> None:
         self.fastapi = fastapi
         self._front = front
+        self.answer = front.answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or live through a lifespan."""
@@ -133,7 +134,7 @@ def create_app(
     legacy = Legacy(catalog, reader, pictures, flags, clock)
     files = Files(catalog, reader, pictures)
     reference.describe(app)
-    hot = HotAnswers()
+    hot = HotAnswers(settings.origins)
     short = ShortPath(PolledDocuments(app, polled), {**legacy.routes(), **files.routes()}, hot)
     envelope = Envelope(Measured(short, counted), settings.origins)
     return Api(app, Hot(envelope, hot, counted.count))

@@ -42,19 +42,29 @@ def new_request_id() -> bytes:
     return b"%016x" % random.getrandbits(64)
 
 
+def for_anyone(origins: tuple[str, ...]) -> bool:
+    """Whether these allowed origins are all there are."""
+    return "*" in origins
+
+
+def always(origins: tuple[str, ...]) -> tuple[Header, ...]:
+    """The headers of every answer, where these origins are allowed."""
+    return (
+        (b"x-content-type-options", b"nosniff"),
+        (b"timing-allow-origin", b"*"),
+        (b"access-control-expose-headers", EXPOSED.encode("ascii")),
+        (b"access-control-allow-origin", b"*") if for_anyone(origins) else (b"vary", b"Origin"),
+    )
+
+
 class Envelope:
     """ASGI middleware around everything else."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         self._app = app
         self._origins = frozenset(origin.encode("latin-1") for origin in origins)
-        self._anyone = b"*" in self._origins
-        self.always: tuple[Header, ...] = (
-            (b"x-content-type-options", b"nosniff"),
-            (b"timing-allow-origin", b"*"),
-            (b"access-control-expose-headers", EXPOSED.encode("ascii")),
-            (b"access-control-allow-origin", b"*") if self._anyone else (b"vary", b"Origin"),
-        )
+        self._anyone = for_anyone(origins)
+        self._always = always(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer OPTIONS, and every other request by the application within."""
@@ -83,7 +93,7 @@ class Envelope:
                 origin = value
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = new_request_id()
-        headers: tuple[Header, ...] = ((b"x-request-id", request_id), *self.always)
+        headers: tuple[Header, ...] = ((b"x-request-id", request_id), *self._always)
         if origin is not None and not self._anyone and origin in self._origins:
             headers = (*headers, (b"access-control-allow-origin", origin))
         return headers

@@ -3,18 +3,23 @@
 An image takes the network longer than us only where nothing is decided about it again. So an answer that has not
 changed is kept with the way to tell so (`Reply.still`), and goes out whenever a request asks for no more than its
 address. All other requests are handed on.
+
+`Hot` answers ASGI requests. `Hot.answer` answers requests as they are on the wire, for a server that asks it before it
+reads them (`api.direct`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import heads
 from api.cache import BoundedCache
-from api.envelope import Envelope, new_request_id
+from api.envelope import always, for_anyone, new_request_id
 from api.replies import Header, Reply, Still
 
 Count = Callable[[str, str, int, int, float], None]
@@ -23,17 +28,31 @@ Count = Callable[[str, str, int, int, float], None]
 ANSWERS = 8_192
 """How many addresses are remembered; their bytes are those of `Pictures`, under its bound."""
 
-DECIDING = frozenset((b"range", b"if-range", b"if-match", b"if-none-match", b"x-request-id", b"origin"))
+DECIDING = frozenset((b"range", b"if-range", b"if-match", b"if-none-match", b"x-request-id"))
 """Request headers on which an image's answer depends; but for an `If-None-Match` of just the tag that it has."""
+
+ORIGIN = b"origin"
+"""The header on which it depends where not all origins are allowed."""
+
+_STATUS = {200: b"HTTP/1.1 200 OK\r\n", 304: b"HTTP/1.1 304 Not Modified\r\n"}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A status and headers, but for the date and the request id; `lines` are the headers as they are on the wire."""
+
+    status: int
+    headers: tuple[Header, ...]
+    lines: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer but for its body and request id, the same for who has the body, and the route that gave it."""
+    """An answer but for its body, the same for who has the body, and the route that gave it."""
 
     etag: bytes
-    whole: tuple[Header, ...]
-    unchanged: tuple[Header, ...]
+    whole: Head
+    unchanged: Head
     still: Still
     route: str
 
@@ -41,7 +60,10 @@ class Kept:
 class HotAnswers:
     """Answers by their addresses, as they were on the wire."""
 
-    def __init__(self) -> None:
+    def __init__(self, origins: tuple[str, ...]) -> None:
+        self._always = always(origins)
+        self._deciding = DECIDING if for_anyone(origins) else DECIDING | {ORIGIN}
+        self._fields = heads.Fields(self._deciding)
         self._kept: BoundedCache[bytes, Kept] = BoundedCache(ANSWERS)
 
     def learn(self, scope: Scope, reply: Reply, route: str) -> None:
@@ -50,8 +72,9 @@ class HotAnswers:
         if reply.still is None or not address or scope["query_string"]:
             return
         (etag,) = (value for name, value in reply.headers if name == b"etag")
-        unchanged = tuple(header for header in reply.headers if header[0] != b"content-type")
-        self._kept.put(address, Kept(etag, reply.whole_headers, unchanged, reply.still, route))
+        unchanged = [header for header in reply.headers if header[0] != b"content-type"]
+        whole = self._head(200, reply.whole_headers)
+        self._kept.put(address, Kept(etag, whole, self._head(304, unchanged), reply.still, route))
 
     def find(self, scope: Scope) -> tuple[Kept, bool] | None:
         """What is kept for a request that asks for no more than its address, and whether the client has it already."""
@@ -60,35 +83,81 @@ class HotAnswers:
         kept = self._kept.get(scope.get("raw_path") or b"")
         if kept is None:
             return None
+        return self._found(kept, (each for each in scope["headers"] if each[0] in self._deciding))
+
+    def find_head(self, request: bytes) -> tuple[Kept, bool] | None:
+        """The same for a request as it is on the wire; none also for anything but the whole head of a plain GET."""
+        kept = self._kept.get(heads.target(request))
+        if kept is None:
+            return None
+        fields = self._fields.of(request)
+        return None if fields is None else self._found(kept, fields)
+
+    @staticmethod
+    def _found(kept: Kept, deciding: Iterable[Header]) -> tuple[Kept, bool] | None:
         known = False
-        for name, value in scope["headers"]:
-            if name == b"if-none-match" and value == kept.etag:
-                known = True
-            elif name in DECIDING:
+        for name, value in deciding:
+            if name != b"if-none-match" or value != kept.etag:
                 return None
+            known = True
         return kept, known
+
+    def _head(self, status: int, headers: Iterable[Header]) -> Head:
+        own = (*headers, *self._always)
+        return Head(status, own, b"".join(b"%b: %b\r\n" % header for header in own) + b"\r\n")
 
 
 class Hot:
     """ASGI middleware that gives kept answers, with the headers of `Envelope`, and counts them."""
 
-    def __init__(self, envelope: Envelope, answers: HotAnswers, count: Count) -> None:
-        self._app: ASGIApp = envelope
-        self._always = envelope.always
+    def __init__(self, app: ASGIApp, answers: HotAnswers, count: Count) -> None:
+        self._app = app
         self._answers = answers
         self._count = count
+        self._second = 0
+        self._date = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give a kept answer that still holds, or hand the request on."""
         began = time.perf_counter()
-        found = self._answers.find(scope)
-        body = None if found is None else found[0].still()
-        if found is None or body is None:
+        found = self._given(self._answers.find(scope))
+        if found is None:
             await self._app(scope, receive, send)
             return
-        kept, known = found
-        status, own, body = (304, kept.unchanged, b"") if known else (200, kept.whole, body)
-        headers = [*own, (b"x-request-id", new_request_id()), *self._always]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        kept, head, body = found
+        headers = [*head.headers, (b"x-request-id", new_request_id())]
+        await send({"type": "http.response.start", "status": head.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._count(kept.route, "GET", status, len(body), time.perf_counter() - began)
+        self._count(kept.route, "GET", head.status, len(body), time.perf_counter() - began)
+
+    def answer(self, request: bytes) -> tuple[bytes, bytes] | None:
+        """Head and body of a kept answer to a request as it is on the wire; none where another has to read it."""
+        began = time.perf_counter()
+        found = self._given(self._answers.find_head(request))
+        if found is None:
+            return None
+        kept, head, body = found
+        first = b"%bdate: %b\r\nx-request-id: %b\r\n%b" % (
+            *(_STATUS[head.status], self._now(), new_request_id()),
+            head.lines,
+        )
+        self._count(kept.route, "GET", head.status, len(body), time.perf_counter() - began)
+        return first, body
+
+    @staticmethod
+    def _given(found: tuple[Kept, bool] | None) -> tuple[Kept, Head, bytes] | None:
+        """What to send of what was found, none where it holds no more."""
+        if found is None:
+            return None
+        kept, known = found
+        body = kept.still()
+        if body is None:
+            return None
+        return (kept, kept.unchanged, b"") if known else (kept, kept.whole, body)
+
+    def _now(self) -> bytes:
+        """The time as `Date` has it, made once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True).encode("ascii")
+        return self._date

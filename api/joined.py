@@ -7,6 +7,7 @@ the image does.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import cast
 
 from api.server import Bounded
@@ -20,14 +21,14 @@ class JoinedWrites(Bounded):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, by way of a transport that joins writes."""
-        joined = JoiningTransport(cast(asyncio.Transport, transport), self._loop)
-        super().connection_made(cast(asyncio.BaseTransport, joined))
+        self._joined = JoiningTransport(cast(asyncio.Transport, transport), self._loop)
+        super().connection_made(cast(asyncio.BaseTransport, self._joined))
 
 
 class JoiningTransport:
     """A transport that holds a head back until the next write, or until the loop comes round.
 
-    It has what uvicorn asks of a transport, and no more.
+    It has what uvicorn and `api.direct` ask of a transport, and no more.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,6 +50,15 @@ class JoiningTransport:
             self._soon(self._flush)
         else:
             self._transport.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Send parts in one write, after what is held."""
+        self._flush()
+        self._transport.writelines(parts)
+
+    def is_quiet(self) -> bool:
+        """Whether everything was taken by the network, and more may be written."""
+        return not self._transport.get_write_buffer_size() and not self._transport.is_closing()
 
     def close(self) -> None:
         """Send what is held, and end."""

@@ -14,7 +14,11 @@ from typing import Any, Protocol, cast
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 UNREAD_BYTES = 65_536
-"""What may come, beside bodies that are read: an unfinished head, or a body behind its answer."""
+"""How long an unfinished head may be."""
+
+BEHIND_BYTES = 4_000_000
+"""How much may come behind an answer and is thrown away: most clients read an answer only once they sent everything,
+and of a connection that is closed before they see none."""
 
 HEAD_S = 10.0
 """How long a head, or the rest of an answered request, may take to come; also of a connection that says nothing."""
@@ -33,6 +37,7 @@ class _Inner(Protocol):
     """What is asked of uvicorn's protocols, of httptools and of h11."""
 
     cycle: _Cycle | None
+    timeout_keep_alive: float
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
     def connection_lost(self, exc: Exception | None) -> None: ...
@@ -40,12 +45,14 @@ class _Inner(Protocol):
     def eof_received(self) -> bool | None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
+    def _unset_keepalive_if_required(self) -> None: ...
 
 
 class Bounded(asyncio.Protocol):
     """A connection for `uvicorn.run(http=Bounded)`; in between, it is uvicorn's own protocol."""
 
     unread_bytes = UNREAD_BYTES
+    behind_bytes = BEHIND_BYTES
     head_s = HEAD_S
 
     def __init__(self, *arguments: Any, _loop: asyncio.AbstractEventLoop | None = None, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
@@ -69,11 +76,12 @@ class Bounded(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on what came, and count what nobody reads."""
         before = self._inner.cycle
+        is_body = before is not None and before.more_body and not before.response_complete
         self._inner.data_received(data)
         if self._inner.cycle is not before:
             self._unread = 0
             self._wait_no_more()
-        elif before is None or before.response_complete or not before.more_body:
+        elif not is_body:
             self._count(len(data))
 
     def eof_received(self) -> bool | None:
@@ -92,7 +100,9 @@ class Bounded(asyncio.Protocol):
         self._unread += size
         if self._transport.is_closing():
             return
-        if self._unread > self.unread_bytes:
+        cycle = self._inner.cycle
+        is_behind = cycle is not None and cycle.response_complete and cycle.more_body
+        if self._unread > (self.behind_bytes if is_behind else self.unread_bytes):
             self._refuse()
         elif self._deadline is None:
             self._wait()

@@ -28,13 +28,13 @@ def serve(settings: ApiSettings) -> None:
 def _uvicorn(settings: ApiSettings) -> None:
     import uvicorn  # noqa: PLC0415 - granian's process needs none of it
 
-    from api.joined import JoinedWrites  # noqa: PLC0415
+    from api.direct import DirectAnswers  # noqa: PLC0415
 
     uvicorn.run(
         APP,
         host=settings.host,
         port=settings.port,
-        http=JoinedWrites,
+        http=DirectAnswers,
         ws="none",
         server_header=False,
         proxy_headers=False,

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.app import create_app
+from api.direct import DirectAnswers
 from api.settings import ApiSettings
 from store.objects import Store
 from store.posix import PosixStore
@@ -44,7 +45,15 @@ def eventually(holds: Callable[[], object], seconds: float = 10.0) -> None:
 def serving(app: ASGIApp) -> Iterator[str]:
     """Serve an application on a free port; gives its base address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
+        config = uvicorn.Config(
+            app,
+            http=DirectAnswers,
+            ws="none",
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         eventually(lambda: server.started or not thread.is_alive())

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 PATIENCE_S = 10.0
 
@@ -84,3 +85,16 @@ def read(open_socket: socket.socket, method: bytes, begun: float) -> Answer:
         response.close()
     headers = {name.lower(): value for name, value in response.getheaders()}
     return Answer(response.status, body, time.monotonic() - begun, headers)
+
+
+def reads(open_socket: socket.socket, count: int) -> list[Answer]:
+    """The answers to GETs that were sent together."""
+    with open_socket.makefile("rb") as stream:
+        return [_next(stream) for _ in range(count)]
+
+
+def _next(stream: BinaryIO) -> Answer:
+    status = int(stream.readline().split(b" ")[1])
+    lines = iter(lambda: stream.readline().decode("latin-1").strip(), "")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Answer(status, stream.read(int(headers.get("content-length", 0))), 0.0, headers)

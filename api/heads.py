@@ -1,0 +1,52 @@
+"""Requests as they are on the wire, as far as they are plain: the whole head of one GET, and nothing behind it.
+
+What is not exactly that is none of ours, and left to a server's own parser: whatever is let through here is read in
+just one way by everybody (RFC 9112, sections 3 and 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from api.replies import Header
+
+FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"))
+"""Headers that change what follows on a connection; but for a `Connection` that is to be kept."""
+
+_END = b"\r\n\r\n"
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PLAIN = re.compile(rb"GET /[!-~]* HTTP/1\.1\r\n(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)+\r\n")
+
+
+def target(request: bytes) -> bytes:
+    """What a request asks for if it is a GET; empty where it is none, or comes in pieces."""
+    if not request.startswith(b"GET /") or not request.endswith(_END):
+        return b""
+    return request[4 : request.index(b" ", 4)] if b" " in request[4:] else b""
+
+
+def ends_a_head(data: bytes) -> bool:
+    """Whether what came from a client ends with the only end of a head that is in it."""
+    return data.endswith(_END) and data.count(_END) == 1
+
+
+class Fields:
+    """Finds the headers of a request that matter."""
+
+    def __init__(self, names: Collection[bytes]) -> None:
+        self._names = frozenset(names)
+        known = b"|".join(re.escape(name) for name in sorted(self._names | FRAMING))
+        self._known = re.compile(rb"\n(" + known + rb"):[ \t]*([^\r]*?)[ \t]*\r", re.IGNORECASE)
+
+    def of(self, request: bytes) -> list[Header] | None:
+        """Those of the names, in lower case, in order; none where the request is no plain GET."""
+        if _PLAIN.fullmatch(request) is None:
+            return None
+        found = [(name.lower(), value) for name, value in self._known.findall(request)]
+        mattering = list(_mattering(found))
+        return mattering if all(name in self._names for name, _ in mattering) else None
+
+
+def _mattering(found: list[Header]) -> Iterator[Header]:
+    return (each for each in found if each[0] != b"connection" or each[1].lower() != b"keep-alive")
