@@ -210,6 +210,13 @@ def test_who_hears_the_page_is_told_what_it_shows(visit):
     assert re.fullmatch(form, summary.text_content())
 
 
+SHOW_MESSAGE = """() => {
+    const message = document.getElementById("message");
+    message.textContent = "The server does not answer. What was loaded stays; trying again.";
+    return message.getBoundingClientRect().toJSON();
+}"""
+
+
 def test_nothing_hides_on_a_phone(visit):
     page = visit("", 390, 844, has_touch=True).page
     for width, height in [(390, 844), (360, 640), (844, 390)]:
@@ -235,6 +242,9 @@ def test_nothing_hides_on_a_phone(visit):
             boxes[name] = box
         assert boxes["#bar"]["x"] + boxes["#bar"]["width"] <= boxes["#tools"]["x"]
         assert boxes["#time"]["y"] + boxes["#time"]["height"] <= boxes["#credit"]["y"]
+        message = page.evaluate(SHOW_MESSAGE)
+        assert message["right"] <= boxes["#tools"]["x"]
+        assert message["top"] >= boxes["#bar"]["y"] + boxes["#bar"]["height"]
 
 
 def test_axe_finds_nothing_serious(visit):
