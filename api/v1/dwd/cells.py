@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from api.v1.dwd.cell import Cell
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.gribwork import FieldValues, PointValue
 from dwd_assets.formats.regrid import EARTH_KM, CellCentres
-
-if TYPE_CHECKING:
-    from api.v1.dwd.points import Cell
 
 _SAMPLES = 33
 _SIDE_OF_SQUARE = 1.14

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from api.cache import BoundedCache
 from api.errors import NotFound, Unavailable
 from api.v1.dwd.archive import Archive, LedgerView
+from api.v1.dwd.cell import Cell
 from api.v1.dwd.downloads import Downloads
 from api.v1.dwd.models import Attribution, PointSeries, PointStep, Position, UnreadableFile
 from dwd_assets.formats.errors import FormatError
@@ -82,18 +83,6 @@ class Steps:
     grid: Grid
     files: tuple[tuple[str, Kept], ...]
     missing: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """The triangle nearest to a point: of which grid, and of how many; its middle, and how far that is."""
-
-    grid: str
-    cells: int
-    index: int
-    lat_deg: float
-    lon_deg: float
-    distance_km: float
 
 
 @dataclass(frozen=True, slots=True)
