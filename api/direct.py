@@ -24,7 +24,9 @@ class DirectAnswers(JoinedWrites):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*arguments, **named)
-        self._answer: Answer | None = getattr(named["config"].loaded_app, "answer", None)
+        config = named["config"]
+        # Behind a prefix, an application knows its addresses by others than those on the wire.
+        self._answer: Answer | None = None if config.root_path else getattr(config.loaded_app, "answer", None)
         self._is_between = True
         self._answered_at = 0.0
         self._keeping: asyncio.TimerHandle | None = None
@@ -33,6 +35,11 @@ class DirectAnswers(JoinedWrites):
         """The connection is gone."""
         self._keep_no_more()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """The client caught up: what it asks for next, it may ask for from now on."""
+        self._answered_at = self._loop.time()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Answer what came, or hand it on."""
@@ -52,9 +59,13 @@ class DirectAnswers(JoinedWrites):
         )
 
     def _is_quiet(self) -> bool:
-        """Whether no answer is under way, in uvicorn or to the client."""
+        """Whether nothing is under way: no answer, in uvicorn or to the client, and no body.
+
+        h11 begins a request that came behind another only later, when what it came with was judged already.
+        """
         cycle = self._inner.cycle
-        return (cycle is None or cycle.response_complete) and self._joined.is_quiet()
+        is_idle = cycle is None or (cycle.response_complete and not cycle.more_body)
+        return is_idle and self._joined.is_quiet()
 
     def _keep(self) -> None:
         """Wait for the next request for as long as uvicorn does."""

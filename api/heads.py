@@ -11,8 +11,13 @@ from collections.abc import Collection, Iterator
 
 from api.replies import Header
 
-FRAMING = frozenset((b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"))
-"""Headers that change what follows on a connection; but for a `Connection` that is to be kept."""
+FRAMING = frozenset(
+    (b"connection", b"content-length", b"expect", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+"""Headers that change what follows on a connection; but for a `Connection` that is to be kept.
+
+`Proxy-Connection` is in no standard, but httptools takes it for a `Connection`.
+"""
 
 _END = b"\r\n\r\n"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -37,13 +42,13 @@ class Fields:
     def __init__(self, names: Collection[bytes]) -> None:
         self._names = frozenset(names)
         known = b"|".join(re.escape(name) for name in sorted(self._names | FRAMING))
-        self._known = re.compile(rb"\n(" + known + rb"):[ \t]*([^\r]*?)[ \t]*\r", re.IGNORECASE)
+        self._known = re.compile(rb"\n(" + known + rb"):([^\r]*)\r", re.IGNORECASE)
 
     def of(self, request: bytes) -> list[Header] | None:
         """Those of the names, in lower case, in order; none where the request is no plain GET."""
         if _PLAIN.fullmatch(request) is None:
             return None
-        found = [(name.lower(), value) for name, value in self._known.findall(request)]
+        found = [(name.lower(), value.strip(b" \t")) for name, value in self._known.findall(request)]
         mattering = list(_mattering(found))
         return mattering if all(name in self._names for name, _ in mattering) else None
 

@@ -21,7 +21,10 @@ from api.shortpath import ROUTE
 from api.v1 import problems
 
 KEPT_BYTES = 32_000_000
-"""Bound of the documents that are held by what is kept; most are held elsewhere too."""
+"""Bound of what is kept, with the documents that it holds; most of those are held elsewhere too."""
+
+ENTRY_BYTES = 2_000
+"""What an entry weighs beside its document and its query: clients can invent addresses without end."""
 
 Address = tuple[str, str, bytes]
 """A proxy's prefix, the path and the query: what an answer depends on beside the request's headers."""
@@ -44,7 +47,8 @@ class Polled:
 
     def keep(self, scope: Scope, document: Document) -> None:
         """Keep the document that a route of FastAPI gives to a request."""
-        self.cache.put(_address(scope), (scope["route"].path, document), document.weight)
+        weight = ENTRY_BYTES + len(scope["query_string"]) + document.weight
+        self.cache.put(_address(scope), (scope["route"].path, document), weight)
 
     def find(self, scope: Scope) -> tuple[str, Document] | None:
         """The route and the document that a request would get, none where that is not known."""

@@ -6,16 +6,25 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 import uvicorn
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from api import heads
 from api.app import create_app
 from api.direct import DirectAnswers
+from api.joined import JoinedWrites
 from tests.api.conftest import eventually, settings
 from tests.api.raw_http import read, reads
 from tests.api.world import NOON, Clock, made
+from tests.loops import run as run_loop
 
 KEEP_S = 1
 PATH = b"/data/2/KPDT20250409_120000_V06_reflectivity_idx0/png"
@@ -63,7 +72,7 @@ def world(publisher):
 
 
 @contextmanager
-def served(app, loop: str = "auto"):
+def served(app, loop: str = "auto", prefix: str = ""):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(
             app,
@@ -74,6 +83,7 @@ def served(app, loop: str = "auto"):
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_S,
+            root_path=prefix,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -193,6 +203,22 @@ def test_a_body_that_looks_like_a_request_is_a_body(app, port):
     assert not app.direct
 
 
+def test_a_body_behind_requests_that_came_together_is_a_body_for_h11_too(app, loop, monkeypatch):
+    """It reads one request after the other, and lines without CR: of what came, the last one's body may be missing."""
+    monkeypatch.setattr("api.server.AutoHTTPProtocol", H11Protocol)
+    with served(app, loop) as port, connected(port) as wire:
+        assert ask(wire, plain()).status == 200
+        first = b"GET /nothing HTTP/1.1\nhost: x\n\n"
+        second = b"POST /nothing HTTP/1.1\nhost: x\ncontent-length: %d\n\n" % (len(plain()) + 4)
+        wire.sendall(first + second + b"\r\n\r\n")
+        assert [one.status for one in reads(wire, 2)] == [404, 404]
+        wire.settimeout(0.3)
+        wire.sendall(plain())
+        with pytest.raises(TimeoutError):
+            wire.recv(1)
+    assert not app.direct
+
+
 def test_requests_that_come_together_are_answered_in_order(app, port, world):
     with connected(port) as wire:
         wire.sendall(plain() + plain(OTHER) + plain(b"/nothing") + plain())
@@ -257,11 +283,48 @@ def test_a_connection_is_kept_while_it_is_used_and_no_longer(app, port):
     assert len(app.asked) == 1
 
 
+LONG = b"/" + b"x" * 39
+"""The path of 20 MB, which is more than the network takes at once."""
+
+
+def test_a_connection_is_kept_after_an_answer_that_took_its_time(loop):
+    with served(Big(), loop) as port, connected(port) as wire:
+        wire.sendall(plain(LONG))
+        time.sleep(KEEP_S * 1.6)
+        assert len(read(wire, b"GET", time.monotonic()).body) == len(LONG) * 500_000
+        time.sleep(KEEP_S * 0.8)
+        assert ask(wire, plain(b"/7")).body[:2] == b"/7"
+
+
+def test_at_the_end_of_the_server_an_answer_is_given_whole(loop):
+    answers = []
+    with served(Big(), loop) as port:
+        wire = connected(port)
+        wire.sendall(plain(LONG))
+        wire.recv(1, socket.MSG_PEEK)
+
+        def take() -> None:
+            time.sleep(0.5)
+            answers.append(read(wire, b"GET", time.monotonic()))
+
+        taking = threading.Thread(target=take)
+        taking.start()
+    taking.join()
+    wire.close()
+    assert [len(one.body) for one in answers] == [len(LONG) * 500_000]
+
+
 def test_what_has_changed_is_not_answered(port, publisher):
     again = made("KPDT", NOON, edition=1)
     publisher.publish(again)
     with connected(port) as wire:
         eventually(lambda: ask(wire, plain()).body == image(again))
+
+
+def test_a_proxys_prefix_is_no_part_of_an_address_on_the_wire(app, loop):
+    with served(app, loop, "/radar") as port, connected(port) as wire:
+        assert [ask(wire, plain()).status for _ in range(2)] == [200, 200]
+        assert ask(wire, plain(b"/radar" + PATH)).status == 404
 
 
 def test_an_application_without_direct_answers_is_served_too(loop):
@@ -272,3 +335,113 @@ def test_an_application_without_direct_answers_is_served_too(loop):
 
     with served(app, loop) as port, connected(port) as wire:
         assert [ask(wire, plain()).body for _ in range(2)] == [b"ok"] * 2
+
+
+class Sink:
+    """A transport that takes everything at once."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.sent += b"" if self.closed else data
+
+    def writelines(self, parts) -> None:
+        self.write(b"".join(parts))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def __getattr__(self, name: str):
+        return lambda *_: None
+
+
+class Known:
+    """Answers `/a` directly too, and whatever is no plain GET of it with what it was asked."""
+
+    fields = heads.Fields([b"range"])
+
+    def answer(self, request: bytes):
+        if heads.target(request) != b"/a" or self.fields.of(request) != []:
+            return None
+        return b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n", b"GET /a"
+
+    async def __call__(self, scope, receive, send) -> None:
+        body = f"{scope['method']} {scope['path']}".encode()
+        length = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def told(protocol, known: Known, pieces) -> tuple[bytes, bool]:
+    """What a client gets that sends these pieces one by one, and whether the connection ends."""
+    quiet = {"log_level": "critical", "server_header": False, "date_header": False, "proxy_headers": False}
+    config = uvicorn.Config(known, http=protocol, ws="none", lifespan="off", **quiet)
+    config.load()
+    connection, sink = protocol(config=config, server_state=ServerState(), app_state={}), Sink()
+    connection.connection_made(sink)
+    for piece in pieces:
+        if not sink.closed:
+            connection.data_received(piece)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    connection.connection_lost(None)
+    return sink.sent, sink.closed
+
+
+def posted(body: bytes) -> bytes:
+    return b"POST /p HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+SENT = [
+    plain(b"/a"),
+    plain(b"/b"),
+    plain(b"/a", b"range: bytes=0-1"),
+    plain(b"/a", b"expect: 100-continue"),
+    plain(b"/a", b"connection: upgrade", b"upgrade: h2c"),
+    plain(b"/a", b"content-length: %d" % len(plain(b"/a"))) + plain(b"/a"),
+    plain(b"/a").replace(b"GET", b"HEAD"),
+    b"GET /b HTTP/1.1\r\nhost: x\r\nx-field: " + plain(b"/a").replace(b"host", b"x-y"),
+    posted(plain(b"/a")),
+    posted(b"\r\n\r\n"),
+    posted(b"x" + plain(b"/a") * 2),
+    b"POST /p HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1c\r\n%b\r\n0\r\n\r\n" % plain(b"/a"),
+    plain(b"/a", b"connection: close"),
+]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Requests one after the other, most of them whole pieces, others cut or joined anywhere or where a head ends."""
+    stream, cuts = b"", set()
+    for request in draw(st.lists(st.just(SENT[0]) | st.sampled_from(SENT), min_size=1, max_size=8)):
+        whole = {len(request)}
+        inner = {
+            max(1, request.find(b"GET /a", 1)),
+            request.find(b"\r\n\r\n") + 4,
+            draw(st.integers(1, len(request))),
+        }
+        chosen = draw(st.sampled_from([set(), whole, whole, inner | whole]))
+        cuts |= {len(stream) + cut for cut in chosen}
+        stream += request
+    places = sorted({0, *cuts, len(stream)})
+    return [stream[first:last] for first, last in pairwise(places)]
+
+
+@pytest.mark.parametrize("parser", [HttpToolsProtocol, H11Protocol])
+@given(pieces=streams())
+@hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@example(pieces=[SENT[1], SENT[0], posted(SENT[0])[: -len(SENT[0])], SENT[0], SENT[0]])
+def test_whatever_is_sent_however_it_is_cut_the_answers_are_uvicorns(monkeypatch, parser, pieces):
+    monkeypatch.setattr("api.server.AutoHTTPProtocol", parser)
+    answers = [run_loop(told(protocol, Known(), pieces)) for protocol in (DirectAnswers, JoinedWrites)]
+    assert answers[0] == answers[1]

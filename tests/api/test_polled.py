@@ -1,11 +1,15 @@
 """Documents that were asked for before: the same answers as the first time, for as long as they hold."""
 
+import gc
+import weakref
 from datetime import timedelta
 from unittest.mock import Mock
 
 import pytest
 
-from api.polled import Document, Polled
+from api.catalog import Catalog
+from api.polled import KEPT_BYTES, Document, Polled
+from api.v1.radar.routes import Radar
 from tests.api.conftest import eventually
 from tests.api.world import NOON, made
 
@@ -106,17 +110,63 @@ def test_they_are_counted_as_all_others(serve):
     assert f'api_response_bytes_total{{route="/v1/scans"}} {float(sum(sizes))}' in lines
 
 
+def test_a_view_that_was_replaced_is_held_by_no_answer_to_come(posix, publisher, clock):
+    """Addresses that nobody asks for again stay for long: a state of the store with each would fill the memory."""
+    catalog = Catalog(lambda: posix, "KPDT", 60, clock=clock)
+    radar = Radar.of(catalog, Mock(), Mock(), 0, clock, Polled())
+    catalog.refresh()
+    view = catalog.load("KPDT")
+    holds, window = radar.holds("KPDT", view), weakref.ref(view.window)
+    assert holds()
+    publisher.publish(made("KPDT", NOON + timedelta(minutes=2)))
+    catalog.refresh()
+    del view
+    gc.collect()
+    assert not holds()
+    assert window() is None
+
+
+REQUEST = {
+    "type": "http",
+    "method": "GET",
+    "path": "/v1/x",
+    "query_string": b"a=1",
+    "route": Mock(path="/v1/x"),
+}
+
+
+@pytest.mark.parametrize(("addresses", "length"), [(1_000, 50_000), (40_000, 1)], ids=["long", "many"])
+def test_addresses_count_against_the_bound_too(addresses, length):
+    """A client can invent any number of them for a document that weighs next to nothing."""
+    polled = Polled()
+    asked = [{**REQUEST, "query_string": b"%d" % number + b"&" * length} for number in range(addresses)]
+    for each in asked:
+        polled.keep(each, Document(Mock, lambda: True, 10))
+    assert polled.find(asked[-1]) is not None
+    assert polled.find(asked[0]) is None
+    assert polled.cache.weight <= KEPT_BYTES
+
+
+def test_documents_are_kept_by_keys_that_are_short_and_counted(serve, monkeypatch):
+    kept_keys, body = [], Radar.body
+    monkeypatch.setattr("api.v1.radar.routes.BODIES_BYTES", 100_000)
+    monkeypatch.setattr(
+        Radar, "body", lambda radar, key, *how: kept_keys.append(key) or body(radar, key, *how)
+    )
+    client = serve()
+    for number in range(100):
+        path = f"/v1/scans?product=velocity&tilt=0.{number}&at=2025-04-09T12:00:00Z"
+        assert client.get(path + "&" * 30_000).status_code == 200
+    assert max(len(repr(key)) for key in kept_keys) < 1_000
+    lines = client.get("/metrics").text.splitlines()
+    (told,) = (line for line in lines if line.startswith('api_cache_bytes{cache="documents"}'))
+    assert 90_000 < float(told.split()[-1]) <= 100_000
+
+
 def test_a_proxy_prefix_and_a_query_are_part_of_the_address():
     polled = Polled()
-    asked = {
-        "type": "http",
-        "method": "GET",
-        "path": "/v1/x",
-        "query_string": b"a=1",
-        "route": Mock(path="/v1/x"),
-    }
-    polled.keep(asked, Document(Mock(), lambda: True, 1))
-    assert polled.find(asked) is not None
-    assert polled.find({**asked, "root_path": "/radar"}) is None
-    assert polled.find({**asked, "query_string": b"a=2"}) is None
-    assert polled.find({**asked, "method": "POST"}) is None
+    polled.keep(REQUEST, Document(Mock(), lambda: True, 1))
+    assert polled.find(REQUEST) is not None
+    assert polled.find({**REQUEST, "root_path": "/radar"}) is None
+    assert polled.find({**REQUEST, "query_string": b"a=2"}) is None
+    assert polled.find({**REQUEST, "method": "POST"}) is None

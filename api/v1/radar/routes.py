@@ -6,6 +6,7 @@ headers.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from api.catalog import Catalog, Clock, SiteView
 from api.conditional import Asked, headers_of
 from api.errors import NotFound, Unavailable
 from api.pictures import Pictures
-from api.polled import Document, Polled
+from api.polled import ENTRY_BYTES, Document, Polled
 from api.reading import Reader
 from api.replies import JSON, Body, Header, Reply
 from api.v1 import paging
@@ -172,12 +173,18 @@ class Radar:
         kept = self.bodies.get(key)
         if kept is None:
             kept = Body.encoded(make().model_dump_json().encode(), content_type)
-            self.bodies.put(key, kept, kept.weight)
+            self.bodies.put(key, kept, ENTRY_BYTES + kept.weight)
         return kept
 
     def holds(self, site: str, view: SiteView | None) -> Holds | None:
-        """The way to tell whether a view is what requests of a site see; none where there is nothing to see."""
-        return None if view is None else lambda: self.catalog.view(site) is view
+        """The way to tell whether a view is what requests of a site see; none where there is nothing to see.
+
+        It does not hold the view: that would be kept for as long as the address of an answer is.
+        """
+        if view is None:
+            return None
+        begun = view.begun
+        return lambda: self.catalog.still(site, begun)
 
     def send(
         self, request: Request, body: Body, site: str = "", *further: Header, holds: Holds | None = None
@@ -413,12 +420,13 @@ def _scans(
     """The document of some images; beside what was asked for it depends on `state` alone."""
     base = _base(request)
     newest = None if view is None else view.line.newest.get(wanted.level)
+    asked = hashlib.sha256(request.scope["query_string"]).digest()  # which may be as long as a head may
 
     def document() -> models.Scans:
         shown_scans = [shown.scan_image(frame, base) for frame in found]
         return models.Scans(scans=shown_scans, next=following, newest=newest)
 
-    return radar.body(("scans", base, request.scope["query_string"], newest, state), document)
+    return radar.body(("scans", base, asked, newest, state), document)
 
 
 def _identity(frame: Frame | None) -> Hashable:
