@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,8 +53,6 @@ def _nowhere(_: str) -> None:
 
 def open_office(settings: DwdSettings, clock: Callable[[], datetime] = utc_now) -> Office:
     """Open archive and client as the settings name them."""
-    # It tells every request at INFO, which is what our own lines are for.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     store = open_store(settings.archive, settings.store_endpoint)
     return Office(
         settings=settings,

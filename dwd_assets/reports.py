@@ -13,6 +13,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -100,9 +101,8 @@ def archive_reports(office: Office, log: Log) -> tuple[Done, ...]:
             ),
         )
     wanted = _wanted(listed, known, _outstanding(office.settings, listed, known, work.now))
-    for batch in _batches(fetch_all(office.client, wanted, at_once=office.settings.connections)):
-        office.archive.check_floor()
-        work.take_in(batch, listed, known)
+    batches = _batches(fetch_all(office.client, wanted, at_once=office.settings.connections))
+    _beside(batches, office.archive.check_floor, lambda batch: work.take_in(batch, listed, known))
     work.saw(listed)
     return work.done(time.monotonic() - begun_s)
 
@@ -346,6 +346,24 @@ def _batches(outcomes: Iterable[Outcome]) -> Iterator[list[Outcome]]:
             batch, begun_s = [], time.monotonic()
     if batch:
         yield batch
+
+
+def _beside(
+    batches: Iterable[list[Outcome]], check: Callable[[], None], take_in: Callable[[list[Outcome]], None]
+) -> None:
+    """Take in one batch after the other, each while the next one is fetched, and after a check that may raise.
+
+    What taking in one raises is raised here before the next one is taken in.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="taking-in") as beside:
+        under_way: Future[None] | None = None
+        for batch in batches:
+            if under_way is not None:
+                under_way.result()
+            check()
+            under_way = beside.submit(take_in, batch)
+        if under_way is not None:
+            under_way.result()
 
 
 def _expecting(

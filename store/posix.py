@@ -2,8 +2,9 @@
 
 An object is a file whose path is its key. A write goes to a temporary file of the same folder, which
 is synced and then renamed (or linked) onto the name, so a reader opens the old file or the new one.
-All writers of a key hold the same lock over that last step: a lock on one of a fixed number of files
-in a hidden folder, never deleted, so that there is no race over a lock file itself. Readers lock nothing.
+Whoever changes what a key has holds the same lock over that last step: a lock on one of a fixed number of
+files in a hidden folder, never deleted, so that there is no race over a lock file itself. Readers lock nothing,
+nor does `create`, which changes nothing that is there.
 
 Below the root no symbolic link is followed, neither for the file nor for a folder on the way: each
 segment is opened relative to its parent with `O_NOFOLLOW`. The root itself may be a link.
@@ -42,6 +43,7 @@ from store.objects import (
     checked,
     checked_prefix,
 )
+from store.syncing import SharedSyncs
 
 LOCK_TIMEOUT_S = 30.0
 """How long a writer waits for another's rename. A holder needs microseconds, unless it was stopped."""
@@ -54,6 +56,9 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a FIFO must not hang us
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_SYNCS = SharedSyncs()
+"""Of all stores of the process: a store itself can be pickled."""
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _IN_THE_WAY = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY})
@@ -111,19 +116,23 @@ class PosixStore:
         """Write an object whatever was there before."""
 
         def overwrite(new: _Unfinished, name: str) -> None:
-            os.rename(new.name, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
+            with self._locked(key):
+                os.rename(new.name, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
 
         return self._write(key, data, overwrite)
 
     def create(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> ObjectInfo:  # noqa: ARG002
         """Write an object where none is. Raises `ObjectExists`."""
 
+        # Without the key's lock, which keeps a version from changing between a look at it and a rename. A link
+        # looks and names in one step, and fails wherever a holder of the lock can have found a version: to all
+        # of them it is as if it had come before they looked or after they were done.
         def link(new: _Unfinished, name: str) -> None:
             try:
                 os.link(new.name, name, src_dir_fd=new.folder, dst_dir_fd=new.folder, follow_symlinks=False)
             except FileExistsError as fault:
-                if _current(new.folder, name) is None:
-                    raise  # a link or a folder is in the way
+                if _is_in_the_way(new.folder, name):
+                    raise
                 raise ObjectExists(f"{key}: exists") from fault
 
         return self._write(key, data, link)
@@ -138,11 +147,12 @@ class PosixStore:
         """Write an object in place of exactly the version `etag`. Raises `ObjectChanged`."""
 
         def swap(new: _Unfinished, name: str) -> None:
-            current = _current(new.folder, name)
-            if current is None or _etag(current) != etag:
-                there = "nothing" if current is None else _etag(current)
-                raise ObjectChanged(f"{key}: expected version {etag}, found {there}")
-            os.rename(new.name, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
+            with self._locked(key):
+                current = _current(new.folder, name)
+                if current is None or _etag(current) != etag:
+                    there = "nothing" if current is None else _etag(current)
+                    raise ObjectChanged(f"{key}: expected version {etag}, found {there}")
+                os.rename(new.name, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
 
         return self._write(key, data, swap)
 
@@ -162,7 +172,8 @@ class PosixStore:
             try:
                 if _current(new.folder, linked) is None:
                     raise ObjectMissing(f"{source}: not there (something else than a file is)")
-                os.rename(linked, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
+                with self._locked(key):
+                    os.rename(linked, name, src_dir_fd=new.folder, dst_dir_fd=new.folder)
             finally:
                 with suppress(OSError):  # renamed away; of two names of one file, rename leaves both
                     os.unlink(linked, dir_fd=new.folder)
@@ -248,12 +259,11 @@ class PosixStore:
             raise
 
     def _write(self, key: str, data: bytes, publish: Callable[[_Unfinished, str], None]) -> ObjectInfo:
-        """Write and sync a temporary file, then let `publish` give it its name, under the key's lock."""
+        """Write and sync a temporary file, then let `publish` give it its name."""
         *folders, name = checked(key).split("/")
         with _faults(key), self._unfinished(folders, data) as new:
-            with self._locked(key):
-                publish(new, name)
-            os.fsync(new.folder)  # the rename; folders made on the way were synced by `_made`
+            publish(new, name)
+            _SYNCS.sync(new.folder)  # the name; folders made on the way were synced by `_made`
         return _info(key, new.status)
 
     @contextmanager
@@ -375,7 +385,7 @@ def _made(parent: int, segment: str) -> int:
     except FileNotFoundError:
         with suppress(FileExistsError):
             os.mkdir(segment, dir_fd=parent)
-        os.fsync(parent)
+        _SYNCS.sync(parent)
         return os.open(segment, _FOLDER, dir_fd=parent)
 
 
@@ -421,6 +431,14 @@ def _current(folder: int, name: str) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _is_in_the_way(folder: int, name: str) -> bool:
+    """Whether something else than a file has this name; not if nothing has it (any more)."""
+    try:
+        return not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _etag(status: os.stat_result) -> str:

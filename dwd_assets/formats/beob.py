@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from dwd_assets.formats.errors import FormatError
 
@@ -32,6 +33,7 @@ _TIME_COLUMNS = ["Datum", "Uhrzeit (UTC)"]
 _NAME = re.compile(r"([A-Za-z0-9_]+)-BEOB\.csv", re.ASCII)
 _TIME = re.compile(r"(\d\d)\.(\d\d)\.(\d\d);(\d\d):(\d\d)", re.ASCII)
 _CENTURY = 2000
+_TIMES_KNOWN = 4096  # all stations' reports have the same few
 _NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -130,7 +132,7 @@ def overlaid(lower: Row, upper: Row) -> Row:
 def text(header: Header, rows: Mapping[datetime, Row]) -> bytes:
     """The bytes of a file with these rows, newest first whatever order they come in."""
     lines = [*header.lines]
-    lines += (f"{time:%d.%m.%y;%H:%M};{';'.join(rows[time])}" for time in sorted(rows, reverse=True))
+    lines += (f"{_written(time)};{';'.join(rows[time])}" for time in sorted(rows, reverse=True))
     return "".join(f"{line}\n" for line in lines).encode("latin-1")
 
 
@@ -184,6 +186,12 @@ def _row(line: str, width: int) -> tuple[datetime, Row]:
     return _time(f"{day};{cells[0]}"), tuple(cells[1:])
 
 
+@lru_cache(_TIMES_KNOWN)
+def _written(time: datetime) -> str:
+    return f"{time:%d.%m.%y;%H:%M}"
+
+
+@lru_cache(_TIMES_KNOWN)
 def _time(written: str) -> datetime:
     match = _TIME.fullmatch(written)
     if match is None:

@@ -130,7 +130,7 @@ def _run(run: datetime) -> str:
 def _day(day: date) -> str:
     if day.year < 1000:
         raise ValueError(f"{day} is not of a year of four digits")
-    return f"{day:%Y%m%d}"
+    return f"{day.year}{day.month:02}{day.day:02}"
 
 
 def _station(station: str) -> str:

@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 
-import httpx
+from urllib3 import BaseHTTPResponse, HTTPHeaderDict
+from urllib3.exceptions import (
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+)
+from urllib3.exceptions import TimeoutError as TimeoutFault
 
 from dwd_assets.opendata.errors import (
     Busy,
@@ -31,6 +38,7 @@ from dwd_assets.opendata.errors import (
 from dwd_assets.opendata.messages import Received, Request, Seen, Version
 
 _PAGE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 16
 
 _OWN_FAULTS = frozenset({408, 500, 502, 504})
 """Statuses by which a server, or a proxy before it, says that trying again may help."""
@@ -38,33 +46,31 @@ _OWN_FAULTS = frozenset({408, 500, 502, 504})
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Raise what httpx raises as errors of the family."""
+    """Raise what urllib3 raises as errors of the family."""
     try:
         yield
-    except httpx.TimeoutException as fault:
-        raise TimedOut(f"{url}: {_words(fault)}") from fault
-    except httpx.TransportError as fault:
-        if _is_distrust(fault):
-            raise Untrusted(f"{url}: {_words(fault)}") from fault
-        raise Unavailable(f"{url}: {_words(fault)}") from fault
+    except HTTPError as fault:
+        raise _kind(fault)(f"{url}: {_words(fault)}") from fault
 
 
-def pieces(answer: httpx.Response, url: str, total_s: float, clock: Callable[[], float]) -> Iterator[bytes]:
+def pieces(answer: BaseHTTPResponse, url: str, total_s: float, clock: Callable[[], float]) -> Iterator[bytes]:
     """The body as it comes, until `total_s` from now. Raises `TimedOut`, `Truncated`."""
     end = clock() + total_s
     try:
-        for piece in answer.iter_raw():
+        while piece := answer.read1(_PIECE_BYTES):  # what is there: `read` would wait for so many bytes
             yield piece
             if clock() > end:
                 raise TimedOut(f"{url}: not all of it came within {total_s:g} s")
-    except httpx.RemoteProtocolError as fault:
+    except ProtocolError as fault:
+        if isinstance(_beneath(fault), OSError):
+            raise  # the connection broke, whatever was announced
         raise Truncated(f"{url}: {_words(fault)}") from fault
 
 
 def drain(body: Iterator[bytes]) -> None:
     """Read the page that comes with an error, if it is a short one, so that its connection can be kept."""
     size = 0
-    with suppress(OpendataError, httpx.TransportError):  # the status tells more
+    with suppress(OpendataError, HTTPError):  # the status tells more
         for piece in body:
             size += len(piece)
             if size > _PAGE_BYTES:
@@ -72,12 +78,12 @@ def drain(body: Iterator[bytes]) -> None:
 
 
 def receive(
-    request: Request, url: str, answer: httpx.Response, body: Iterator[bytes], sink: BinaryIO
+    request: Request, url: str, answer: BaseHTTPResponse, body: Iterator[bytes], sink: BinaryIO
 ) -> Received:
     """Take in a file, checked against what was announced, what was listed, and the limit.
 
     Raises `Encoded`, `TooLarge`, `NotAsListed` (before the body is read, where the announced length tells), and
-    `Truncated`. That as many bytes come as were announced is seen to by h11 (see `pieces`).
+    `Truncated`. That as many bytes come as were announced is seen to by urllib3 (see `pieces`).
     """
     _check_offer(request, url, answer.headers)
     digest = hashlib.sha256()
@@ -93,15 +99,15 @@ def receive(
     return Received(request.path, size, digest.hexdigest(), _version(answer.headers))
 
 
-def seen(path: str, answer: httpx.Response) -> Seen:
+def seen(path: str, url: str, answer: BaseHTTPResponse) -> Seen:
     """What the head of an answer tells of a file."""
-    return Seen(path, _announced_bytes(answer.headers), _version(answer.headers))
+    return Seen(path, _announced_bytes(url, answer.headers), _version(answer.headers))
 
 
-def refusal(answer: httpx.Response, url: str) -> OpendataError:
+def refusal(answer: BaseHTTPResponse, url: str) -> OpendataError:
     """The error that a status other than 200 stands for."""
-    status = answer.status_code
-    told = f"{url}: the server answered {status} {answer.reason_phrase}".rstrip()
+    status = answer.status
+    told = f"{url}: the server answered {status} {answer.reason or ''}".rstrip()
     if status in {404, 410, 412}:  # 412: it changed just now
         return NotYet(told)
     if status in {429, 503}:
@@ -109,11 +115,11 @@ def refusal(answer: httpx.Response, url: str) -> OpendataError:
     return Unavailable(told) if status in _OWN_FAULTS else Refused(told)
 
 
-def _check_offer(request: Request, url: str, headers: httpx.Headers) -> None:
+def _check_offer(request: Request, url: str, headers: HTTPHeaderDict) -> None:
     encoding = headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
         raise Encoded(f"{url}: came encoded as {encoding[:40]!r}, which was not asked for")
-    announced = _announced_bytes(headers)
+    announced = _announced_bytes(url, headers)
     if announced is None:
         if request.size is None and not _is_chunked(headers):
             raise Truncated(f"{url}: no length was announced, so nobody can tell whether all of it came")
@@ -124,21 +130,25 @@ def _check_offer(request: Request, url: str, headers: httpx.Headers) -> None:
         raise NotAsListed(f"{url}: {announced} bytes are offered where {request.size} were listed")
 
 
-def _announced_bytes(headers: httpx.Headers) -> int | None:
+def _announced_bytes(url: str, headers: HTTPHeaderDict) -> int | None:
     length = headers.get("content-length", "")
-    return None if _is_chunked(headers) or not length else int(length)
+    if _is_chunked(headers) or not length:
+        return None
+    if not (length.isascii() and length.isdecimal()):
+        raise Unavailable(f"{url}: {length[:40]!r} was announced, which is no length")
+    return int(length)
 
 
-def _is_chunked(headers: httpx.Headers) -> bool:
+def _is_chunked(headers: HTTPHeaderDict) -> bool:
     return "chunked" in headers.get("transfer-encoding", "").lower()
 
 
-def _version(headers: httpx.Headers) -> Version:
+def _version(headers: HTTPHeaderDict) -> Version:
     etag = headers.get("etag", "")
     return Version(etag if etag and etag.isascii() else None, _date(headers.get("last-modified", "")))
 
 
-def _retry_after_s(headers: httpx.Headers) -> float | None:
+def _retry_after_s(headers: HTTPHeaderDict) -> float | None:
     """How long the server asks to wait; a date is taken against the server's own clock."""
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdecimal():
@@ -155,6 +165,15 @@ def _date(text: str) -> datetime | None:
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
 
 
+def _kind(fault: HTTPError) -> type[OpendataError]:
+    """The class of the error that one of urllib3's stands for."""
+    if _is_distrust(fault):
+        return Untrusted
+    told = _beneath(fault) if isinstance(fault, ProxyError) else fault
+    is_late = isinstance(told, TimeoutFault) and not isinstance(told, NewConnectionError)
+    return TimedOut if is_late else Unavailable
+
+
 def _is_distrust(fault: BaseException | None) -> bool:
     while fault is not None:
         if isinstance(fault, ssl.SSLCertVerificationError):
@@ -163,5 +182,13 @@ def _is_distrust(fault: BaseException | None) -> bool:
     return False
 
 
+def _beneath(fault: Exception) -> Exception:
+    """What one of urllib3's errors tells of, where that is another error: its last argument."""
+    last = fault.args[-1] if fault.args else None
+    return last if isinstance(last, Exception) else fault
+
+
 def _words(fault: Exception) -> str:
-    return f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}".removesuffix(": ")
+    told = _beneath(fault)
+    name, words = type(told).__name__, str(told).partition("\n")[0]
+    return words if words.startswith(name) else f"{name}: {words}".removesuffix(": ")

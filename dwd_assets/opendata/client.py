@@ -16,16 +16,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, TypeVar
 
-import httpx
+from urllib3 import BaseHTTPResponse, Timeout
 
 from dwd_assets.opendata.answers import drain, pieces, receive, refusal, seen, translated
 from dwd_assets.opendata.errors import TRANSIENT, Busy, NotYet, OpendataError, TimedOut
 from dwd_assets.opendata.messages import UNKNOWN, Body, NotModified, Received, Request, Saved, Seen
 from dwd_assets.opendata.pacing import Pacer
+from dwd_assets.opendata.transport import open_pools
 from store.retry import Retry
 
 T = TypeVar("T")
@@ -37,10 +39,6 @@ USER_AGENT = "radar-forecast-backend (archive of open data)"
 
 _SHORTEST_S = 0.01
 """What an attempt has at least to connect and to be answered in: none would be no time-out at all."""
-
-_KEEP_ALIVE_S = 30.0
-"""How long an idle connection is kept: less than the 75 s after which nginx closes its end, unless told otherwise."""
-
 
 LOOK_S = 6.0
 """How long one look may take in all, but for the last answer: many are one sensor's minute."""
@@ -69,7 +67,7 @@ class Client:
     """Gets files of one server; may be used from many threads. A context manager, to be closed.
 
     HTTP/1.1 with connections kept alive, certificates verified, no redirects. `HTTPS_PROXY` and `SSL_CERT_FILE` of
-    the environment are heeded. Clock and sleep are parameters so that tests need not wait.
+    the environment are heeded (see `open_pools`). Clock and sleep are parameters so that tests need not wait.
     """
 
     def __init__(
@@ -83,17 +81,15 @@ class Client:
         self._manners = manners = manners or Manners()
         self._clock = clock
         self._pacer = Pacer(manners.requests_per_s, manners.burst, clock, sleep)
-        # Waiting here, before a token is taken, instead of in httpx's pool: so whoever waits heeds a new hold.
+        # Waiting here, before a token is taken, instead of in the pool: so whoever waits heeds a new hold.
         self._connections = threading.BoundedSemaphore(manners.connections)
-        self._http = httpx.Client(
-            headers={"User-Agent": manners.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(manners.read_s, connect=manners.connect_s, pool=None),
-            limits=httpx.Limits(
-                max_connections=manners.connections,
-                max_keepalive_connections=manners.connections,
-                keepalive_expiry=_KEEP_ALIVE_S,
-            ),
-        )
+        self._headers = {
+            "User-Agent": manners.user_agent,
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+        }
+        self._pools = open_pools(self.base_url, manners.connections)
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +101,8 @@ class Client:
 
     def close(self) -> None:
         """Close all connections; the client is of no use afterwards."""
-        self._http.close()
+        self._is_closed = True
+        self._pools.clear()
 
     def read(self, request: Request, within_s: float = math.inf) -> Body | NotModified:
         """A file into memory. Raises `OpendataError`.
@@ -162,38 +159,49 @@ class Client:
     def _look_once(self, request: Request, end: float) -> Seen:
         url = self.base_url + request.path
         with self._answer(url, {}, end, method="HEAD") as answer:
-            if answer.status_code != httpx.codes.OK:
+            drain(pieces(answer, url, self._manners.total_s, self._clock))
+            if answer.status != HTTPStatus.OK:
                 raise self._heeded(refusal(answer, url))
-            return seen(request.path, answer)
+            return seen(request.path, url, answer)
 
     def _ask(self, request: Request, sink: BinaryIO, end: float = math.inf) -> Received | NotModified:
         """One request, its body into `sink`."""
         url = self.base_url + request.path
         with self._answer(url, _conditions(request), end) as answer:
             body = pieces(answer, url, min(self._manners.total_s, self._left(end)), self._clock)
-            if answer.status_code == httpx.codes.OK:
+            if answer.status == HTTPStatus.OK:
                 return receive(request, url, answer, body, sink)
             drain(body)
-            if answer.status_code == httpx.codes.NOT_MODIFIED and request.known != UNKNOWN:
+            if answer.status == HTTPStatus.NOT_MODIFIED and request.known != UNKNOWN:
                 return NotModified(request.path)
             raise self._heeded(refusal(answer, url))
 
     @contextmanager
     def _answer(
         self, url: str, headers: dict[str, str], end: float, method: str = "GET"
-    ) -> Iterator[httpx.Response]:
+    ) -> Iterator[BaseHTTPResponse]:
+        if self._is_closed:
+            raise RuntimeError(f"{url}: asked of a client that is closed")
         with self._connection(url, end):
             if not self._pacer.wait(self._left(end)):
                 raise TimedOut(f"{url}: the server asked for more patience than there is time")
             left = max(self._left(end), _SHORTEST_S)
-            waits = httpx.Timeout(
-                min(self._manners.read_s, left), connect=min(self._manners.connect_s, left), pool=None
-            )
-            with (
-                translated(url),
-                self._http.stream(method, url, headers=headers, timeout=waits) as answer,
-            ):
-                yield answer
+            waits = Timeout(connect=min(self._manners.connect_s, left), read=min(self._manners.read_s, left))
+            with translated(url):
+                answer = self._pools.urlopen(
+                    method,
+                    url,
+                    headers=self._headers | headers,
+                    timeout=waits,
+                    retries=False,
+                    redirect=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
+                try:
+                    yield answer
+                finally:
+                    answer.close()  # ends the connection, unless all of the answer was read and it was given back
 
     @contextmanager
     def _connection(self, url: str, end: float) -> Iterator[None]:

@@ -27,7 +27,9 @@ class FaultyHttp:
     `ok`; `404`, `503` and other statuses with a page; `503+SECONDS` or `503@DATE` with Retry-After; `reset` (before
     the answer), `cut` (half the body, then the end), `snapped` (half the body, then a reset), `shorter` (half the
     body, honestly announced), `slow` (answers after `slow_s`), `drip` (a byte each `drip_s`), `page` (gzip'ed, with
-    200), `chunked`, `unannounced` (neither length nor chunks), `new` (the file is replaced by other bytes before).
+    200), `chunked`, `halved` (half a chunk, then the end), `unended` (a chunk that should not be the last one),
+    `unannounced` (neither length nor chunks), `misannounced` (a length that is no number), `doubled` (two lengths),
+    `new` (the file is replaced by other bytes before).
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -136,12 +138,18 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (extra or {}).items():
             self.send_header(name, value)
-        if fault == "chunked":
+        if fault in {"chunked", "halved", "unended"}:
             self.send_header("Transfer-Encoding", "chunked")
+            self.close_connection = fault != "chunked"
         elif fault == "unannounced":
+            self.close_connection = True
+        elif fault == "misannounced":
+            self.send_header("Content-Length", f"{len(body)}x")
             self.close_connection = True
         elif status != 304:
             self.send_header("Content-Length", str(len(body)))
+            if fault == "doubled":
+                self.send_header("Content-Length", str(len(body) + 1))
         self.end_headers()
         self.send_body(body, fault)
 
@@ -151,6 +159,8 @@ class Handler(BaseHTTPRequestHandler):
         half = body[: len(body) // 2]
         if fault == "chunked":
             self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        elif fault in {"halved", "unended"}:
+            self.wfile.write(b"%x\r\n%s" % (len(body), half if fault == "halved" else body + b"\r\n"))
         elif fault == "drip":
             for byte in body:
                 self.wfile.write(bytes([byte]))

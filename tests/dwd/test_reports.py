@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from dwd_assets import reports
 from dwd_assets.archive import Archive, BelowFloor
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import OpendataError
@@ -287,7 +289,7 @@ def test_the_ledger_has_the_source_of_the_latest_report_in_a_file(simulator, off
     ("fault", "told"),
     [
         (Fault.TRUNCATED, "are offered where"),
-        (Fault.CUT, "peer closed"),
+        (Fault.CUT, "more expected"),
         (Fault.PAGE, "are offered where"),
         (Fault.UNAVAILABLE, "503"),
         (Fault.RESET, ""),
@@ -505,6 +507,31 @@ def test_below_the_floor_nothing_is_fetched(simulator, local_store, monkeypatch)
     assert simulator.requests == ()
 
 
+class SlowKeeping:
+    """A store that takes the first raw report only once the server was asked for more files than make a batch."""
+
+    def __init__(self, store: Store, simulator: Simulator, batch: int) -> None:
+        self._store, self._simulator, self._batch = store, simulator, batch
+
+    def __getattr__(self, name: str):
+        return getattr(self._store, name)
+
+    def create(self, key: str, *arguments: object):
+        end = time.monotonic() + 20
+        while key.startswith("raw_poi/") and len(asked_for(self._simulator)) <= self._batch:
+            assert time.monotonic() < end, "nothing is fetched beside merging"
+            time.sleep(0.005)
+        return self._store.create(key, *arguments)
+
+
+def test_the_next_files_are_fetched_while_those_before_are_merged(simulator, local_store, monkeypatch):
+    monkeypatch.setattr(reports, "BATCH_FILES", 2)
+    with open_office(simulator, SlowKeeping(local_store, simulator, 2), connections=1) as office:
+        archive_reports(office, said)
+    assert len(stored_days(local_store)) == 2 * len(STATIONS)
+    check_ledgers_against_files(local_store)
+
+
 # --- a kill at any write -------------------------------------------------------------------------------------
 
 
@@ -568,6 +595,14 @@ def test_a_kill_at_any_write_loses_nothing_and_tells_no_correction_twice(trials,
         if not trials.killed_at(PosixStore(tmp_path / str(write)), write, after, hours):
             break
     assert 15 < write < KILLS - 1  # each of them was tried
+
+
+def test_a_kill_while_the_next_files_are_fetched_loses_nothing(trials, tmp_path, monkeypatch):
+    monkeypatch.setattr(reports, "BATCH_FILES", 1)
+    for write in range(2, KILLS, 4):
+        if not trials.killed_at(PosixStore(tmp_path / str(write)), write, after=False, hours=3):
+            break
+    assert 20 < write < KILLS - 1
 
 
 @pytest.mark.s3

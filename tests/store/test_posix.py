@@ -312,6 +312,60 @@ def test_a_put_between_check_and_rename_of_a_replace_is_not_lost(local_store: Po
     assert local_store.get("a").data == b"put"
 
 
+def test_a_create_waits_for_no_lock(local_store: PosixStore, monkeypatch):
+    monkeypatch.setattr(posix, "LOCK_TIMEOUT_S", 0.2)
+    with local_store._locked("a/b"):
+        local_store.create("a/b", b"1")
+        with pytest.raises(ObjectExists):
+            local_store.create("a/b", b"2")
+    assert local_store.get("a/b").data == b"1"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_create_between_check_and_rename_of_a_replace_is_before_or_after_it(
+    local_store: PosixStore, monkeypatch, is_there: bool
+):
+    """Without the lock that the replace holds: where that found a version there is none to be made, else it fails."""
+    etag = local_store.put("a", b"old").etag
+    if not is_there:
+        local_store.delete(["a"])
+    current, told = posix._current, []
+
+    def look_and_create(folder: int, name: str):
+        status = current(folder, name)
+        try:
+            told.append(local_store.create("a", b"created").etag)
+        except ObjectExists:
+            told.append(None)
+        return status
+
+    monkeypatch.setattr(posix, "_current", look_and_create)
+    if is_there:
+        local_store.replace("a", b"replaced", etag)
+        assert told == [None]
+    else:
+        with pytest.raises(ObjectChanged, match="found nothing"):
+            local_store.replace("a", b"replaced", etag)
+        assert told == [local_store.head("a").etag]
+    assert local_store.get("a").data == (b"replaced" if is_there else b"created")
+
+
+def test_a_create_that_meets_an_object_tells_so_even_if_that_is_deleted_at_once(local_store, monkeypatch):
+    local_store.put("a/b", b"1")
+    link = os.link
+
+    def link_and_lose(*arguments, **more) -> None:
+        try:
+            link(*arguments, **more)
+        except FileExistsError:
+            local_store.delete(["a/b"])
+            raise
+
+    monkeypatch.setattr(posix.os, "link", link_and_lose)
+    with pytest.raises(ObjectExists, match="a/b"):
+        local_store.create("a/b", b"2")
+
+
 def test_what_is_written_is_synced_before_it_has_its_name_and_its_folder_after(local_store, monkeypatch):
     calls: list[str] = []
     fsync, rename = os.fsync, os.rename
