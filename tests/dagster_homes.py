@@ -1,4 +1,8 @@
-"""Dagster homes for tests, whose databases are copied: to make them takes seconds, a copy none."""
+"""Dagster homes for tests, whose databases are copied: to make them takes seconds, a copy none.
+
+Dagster also makes a database for each run, and reads all its own migrations anew to stamp it with the last one, which
+takes longer than all the rest of a small run. In processes that import this module they are read once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,23 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster import DagsterInstance
+
+_read_migrations = ScriptDirectory.from_config
+_migrations: dict[str | None, ScriptDirectory] = {}
+
+
+def _known_migrations(config: Config) -> ScriptDirectory:
+    """The migrations of a configuration; Dagster's are files of its package, which stay as they are."""
+    place = config.get_main_option("script_location")
+    if place not in _migrations:
+        _migrations[place] = _read_migrations(config)
+    return _migrations[place]
+
+
+ScriptDirectory.from_config = _known_migrations
 
 
 @cache

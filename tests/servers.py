@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,10 +13,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 
@@ -138,21 +142,65 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the workers of a session tell each other in a folder: where the server is, and which of them use it."""
+
+    folder: Path
+
+    @contextmanager
+    def told(self) -> Iterator[dict[str, Any]]:
+        """What is told, to be changed while the block lasts; the other workers wait for that."""
+        told = self.folder / "s3-server.json"
+        with (self.folder / "s3-server.lock").open("a") as lock:
+            flock(lock, LOCK_EX)
+            known = json.loads(told.read_text()) if told.exists() else {"users": []}
+            yield known
+            told.write_text(json.dumps(known))
+
+    def join(self) -> S3Server:
+        """The server; who comes first, or after the last one has left, starts it."""
+        with self.told() as known:
+            if not known["users"]:
+                known["endpoint"], known["pid"] = _started(self.folder)
+            known["users"].append(os.getpid())
+            return _of_one_user(known["endpoint"])
+
+    def leave(self) -> None:
+        """The last one ends the server, at once: nothing of it is needed any more."""
+        with self.told() as known:
+            known["users"].remove(os.getpid())
+            if not known["users"]:
+                os.kill(known["pid"], signal.SIGKILL)
+
+
+def _of_one_user(endpoint: str) -> S3Server:
+    return S3Server(endpoint, "TESTKEY", "test-secret")
+
+
+def _started(folder: Path) -> tuple[str, int]:
+    """Endpoint and process of a server that takes writes."""
+    for _ in range(STARTS):
+        place = Path(mkdtemp(prefix="weed-", dir=folder))
+        server = _of_one_user(f"http://127.0.0.1:{free_ports(1)[0]}")
+        process = start_weed(place, server)
+        if ready(process, server):
+            return server.endpoint, process.pid
+        stop(process)
+    log = (place / "weed.log").read_text(errors="replace")[-3000:]
+    pytest.fail(f"weed mini did not start:\n{log}")
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real S3 protocol server for the session."""
-    for _ in range(STARTS):
-        folder = tmp_path_factory.mktemp("weed")
-        server = S3Server(f"http://127.0.0.1:{free_ports(1)[0]}", "TESTKEY", "test-secret")
-        process = start_weed(folder, server)
-        try:
-            if ready(process, server):
-                yield server
-                return
-        finally:
-            stop(process)
-    log = (folder / "weed.log").read_text(errors="replace")[-3000:]
-    pytest.fail(f"weed mini did not start:\n{log}")
+    """A real S3 protocol server for the session, one for all its workers."""
+    own = tmp_path_factory.getbasetemp()
+    shared = Shared(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    server = shared.join()
+    try:
+        yield server
+    finally:
+        shared.leave()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 from dwd_assets.formats.beob import MISSING, Header, Row, text
 from dwd_assets.simulator.chance import chance
@@ -27,6 +27,9 @@ _ID_LENGTH = 5
 
 _NEVER_ONE_IN, _LATE_ONE_IN, _CORRECTED_ONE_IN = 3, 12, 40
 _LATEST_HOURS = 20
+
+_chance = lru_cache(maxsize=1 << 16)(chance)
+"""The same cell is drawn for 25 files in turn, and for each reader anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ class Reports:
         self, station: Station, hour: datetime, column: str, written: datetime, revision: int = 0
     ) -> str:
         """A cell as a file that is written at a time has it."""
-        drawn = chance(self.seed, station.id, hour, column)
-        if chance(self.seed, station.id, column) % _NEVER_ONE_IN == 0:
+        if _chance(self.seed, station.id, column) % _NEVER_ONE_IN == 0:
             return MISSING
+        drawn = _chance(self.seed, station.id, hour, column)
         age_hours = (written - hour) // _HOUR
         late_hours = 1 + (drawn >> 8) % 6 if drawn % _LATE_ONE_IN == 0 else 0
         if age_hours < late_hours:

@@ -36,6 +36,7 @@ from urllib.parse import quote
 
 import lz4.frame
 
+from bzip2.fast import WORTH_BYTES, first_stream
 from dwd_assets.archive import Archive
 from dwd_assets.collections import Collection, begin, collections
 from dwd_assets.formats.fields import FieldKey
@@ -684,6 +685,7 @@ def _tear(writes: int) -> None:
 
 def main(url: str, location: str) -> None:
     """Fork for each order, and tell how the process ended."""
+    first_stream(bytes(WORTH_BYTES + 1), 0)  # loads the kernels, which else each process does
     client = Client(url, MANNERS)  # not connected yet: each process has its own connections
     for line in sys.stdin:
         order = json.loads(line)

@@ -40,6 +40,11 @@ def great_circle_km(lat: float, lon: float, other_lat: np.ndarray, other_lon: np
     return EARTH_KM * np.arctan2(y, np.sin(a) * np.sin(b) + np.cos(a) * np.cos(b) * np.cos(turn))
 
 
+def cells_around(lat: float, cell_lat: np.ndarray) -> np.ndarray:
+    """The cells within a degree of latitude: all others are over 100 km away, whatever their longitude."""
+    return np.flatnonzero(np.abs(cell_lat - lat) < 1.0)
+
+
 def in_child(script: str, *arguments: object) -> str:
     """What a Python script prints that runs in a process of its own."""
     command = [sys.executable, "-c", script, *map(str, arguments)]

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import httpx
 import pytest
+import yaml
 from dagster import DagsterInstance
 
 from nexrad_assets.catalog import Catalog
@@ -45,6 +46,7 @@ class Deployment:
         for folder in (self.source, self.products, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / "deploy" / "dagster.yaml", self.dagster_home / "dagster.yaml")
+        self.workspace.write_text(_workspace_of("nexrad_assets"))
         lay_databases(self.dagster_home)  # daemon and code servers, starting together, may spoil new ones
         self.store = self.store or PosixStore(self.home / "store")
 
@@ -59,6 +61,10 @@ class Deployment:
     @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
+
+    @property
+    def workspace(self) -> Path:
+        return self.home / "workspace.yaml"
 
     @property
     def log(self) -> Path:
@@ -99,7 +105,7 @@ class Deployment:
         """The daemon while the block lasts; all processes of its session end with it."""
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"],
+                [sys.executable, "-m", "dagster._daemon", "run", "-w", str(self.workspace)],
                 cwd=PROJECT,
                 env=self.environment,
                 stdout=output,
@@ -161,6 +167,14 @@ class Deployment:
             time.sleep(0.1)
         log = self.log.read_text(errors="replace")[-6000:] if self.log.exists() else "(no log)"
         pytest.fail(f"no {what} within {timeout_s:g} s; the daemon's log ends:\n{log}")
+
+
+def _workspace_of(location: str) -> str:
+    """The project's workspace with one of its code locations: each takes two processes, which load all of it."""
+    whole = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
+    kept = [each for each in whole if each["python_module"]["location_name"] == location]
+    assert kept
+    return yaml.safe_dump({"load_from": kept})
 
 
 def _lives(client: httpx.Client) -> bool:

@@ -1,9 +1,15 @@
-"""A process that publishes scans until it is killed: `python -m ... LOCATION ENDPOINT SOURCE DAY LEVEL`."""
+"""Processes that publish scans until they are killed: `python -m ... LOCATION ENDPOINT SOURCE DAY LEVEL`.
 
+For each line that this program reads it forks one, tells its process id, and, when it was killed, that it ended. So a
+process to kill costs no imports.
+"""
+
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bzip2.fast import WORTH_BYTES, first_stream
 from nexrad_assets.collecting import collect
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
@@ -13,8 +19,10 @@ from nexrad_assets.sources.source import FolderSource
 from nexrad_assets.workshop import Workshop, levels
 from store.location import open_store
 
+ENDED = "ended"
 
-def main(location: str, endpoint: str, source: str, day: str, number: str) -> None:
+
+def publish(location: str, endpoint: str, source: str, day: str, number: str) -> None:
     """Fetch and render a whole day of a level by force, over and over."""
     folder = Path(source)
     settings = NexradSettings(_env_file=None, sites=("KTLX",), image_size=256, jobs=2)
@@ -33,6 +41,21 @@ def main(location: str, endpoint: str, source: str, day: str, number: str) -> No
         print("round", flush=True)
         collect(workshop, level, [partition], "day", log=print, force=True)
         render(workshop, level, [partition], "day", log=lambda line: print(line, flush=True))
+
+
+def main(*place: str) -> None:
+    """Fork a process that publishes for each line of the input."""
+    first_stream(bytes(WORTH_BYTES + 1), 0)  # loads the kernels, which else each process does
+    for _ in sys.stdin:
+        child = os.fork()
+        if not child:
+            try:
+                print(os.getpid(), flush=True)
+                publish(*place)
+            finally:
+                os._exit(1)
+        os.waitpid(child, 0)
+        print(ENDED, flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ class Demo:
         self.home, self.log = folder / "demo", folder / "demo.log"
         self.slowness = slowness()  # before the demo adds to it
         self.ports = self.ui_port, self.api_port = free_ports(2)
-        command = [sys.executable, "-m", "deploy.local", "demo", "--home", str(self.home), "--minutes", "15"]
+        self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.api_port}", timeout=10, trust_env=False)
+        command = [sys.executable, "-m", "deploy.local", "demo", "--home", str(self.home), "--minutes", "6"]
         command += ["--ui-port", str(self.ui_port), "--api-port", str(self.api_port)]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -61,12 +62,12 @@ class Demo:
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := look():
                 return found
-            time.sleep(0.1)
+            time.sleep(0.25)
         pytest.fail(f"no {what} within {timeout_s:g} s; the demo printed:\n{self.output()}")
 
     def get(self, path: str) -> httpx.Response | None:
         with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{self.api_port}{path}", timeout=10)
+            return self.api.get(path)
 
     def scans(self) -> list[str]:
         answer = self.get("/list-all/")
@@ -96,6 +97,7 @@ class Demo:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()
+        self.api.close()
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from datetime import date
 
 import pytest
@@ -17,11 +19,12 @@ from nexrad_assets.catalog import Catalog
 from nexrad_assets.workshop import utc_now
 from store import keys
 from store.posix import PosixStore
+from tests.integration import publisher
 from tests.nexrad.product_files import PRODUCT_SAMPLES, moved
 from tests.samples import LEVEL2, LEVEL3, needs_samples
 
 SAMPLE = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
-OTHER = LEVEL2 / "2025/01/01/KDMX/KDMX20250101_225441_V06"
+OTHER = LEVEL2 / "2010/05/01/KTLX/KTLX20100501_000444_V03.gz"
 DAY = date(2014, 1, 1)
 KILLS = 12
 MOST_LINES = {2: 8, 3: 4}
@@ -68,36 +71,47 @@ def products(tmp_path):
     return folder
 
 
-def publish_and_kill(place, source, seed, level=2):
-    """Publish in a process of its own and kill it at a random moment; gives how often something was published.
-
-    The moment is one of the process's own progress, so that a busy machine kills neither earlier nor later.
-    """
+@contextmanager
+def publishing(place, source, level):
+    """The program whose processes publish a folder."""
     location, endpoint, environment, _ = place
     command = [
         sys.executable,
         "-m",
-        "tests.integration.publisher",
+        publisher.__name__,
         location,
         endpoint,
-        str(source),
+        source,
         DAY.isoformat(),
         str(level),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
-        assert process.stdout.readline() == b"round\n"
-        draw = random.Random(seed)
-        wanted = draw.randint(0, MOST_LINES[level])
-        told = (line for line in iter(process.stdout.readline, b"") if is_published(line, level))
-        published = sum(1 for _ in itertools.islice(told, wanted))
-        assert published == wanted, f"the process ended by itself, status {process.wait()}"
-        time.sleep(draw.uniform(0.0, PAUSE_S))
-        process.kill()
-        return published + sum(is_published(line, level) for line in process.stdout.read().splitlines())
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    with subprocess.Popen(command, env={**os.environ, **environment}, **pipes) as process:
+        yield process
+
+
+def publish_and_kill(program, seed, level):
+    """Publish in a process of its own and kill it at a random moment; gives how often something was published.
+
+    The moment is one of the process's own progress, so that a busy machine kills neither earlier nor later.
+    """
+    print(file=program.stdin)
+    process = int(program.stdout.readline())
+    assert program.stdout.readline() == "round\n"
+    draw = random.Random(seed)
+    wanted = draw.randint(0, MOST_LINES[level])
+    lines = iter(program.stdout.readline, f"{publisher.ENDED}\n")
+    published = sum(
+        1 for _ in itertools.islice((line for line in lines if is_published(line, level)), wanted)
+    )
+    assert published == wanted, "the process ended by itself"
+    time.sleep(draw.uniform(0.0, PAUSE_S))
+    os.kill(process, signal.SIGKILL)
+    return published + sum(is_published(line, level) for line in lines)
 
 
 def is_published(line, level):
-    return PUBLISHED[level] in line.decode()
+    return PUBLISHED[level] in line
 
 
 def assert_whole(store):
@@ -116,11 +130,11 @@ def assert_whole(store):
 @needs_samples
 @pytest.mark.timeout(400)
 def test_whatever_the_moment_of_the_kill_what_is_listed_is_whole(place, source):
-    store = place[-1]
-    published = 0
-    for seed in range(KILLS):
-        published += publish_and_kill(place, source, seed)
-        assert_whole(store)
+    store, published = place[-1], 0
+    with publishing(place, source, 2) as program:
+        for seed in range(KILLS):
+            published += publish_and_kill(program, seed, 2)
+            assert_whole(store)
     assert published > KILLS
     assert assert_whole(store) == 6
     # The next run, or the reconcile schedule, brings head and index up to what is stored.
@@ -134,9 +148,10 @@ def test_whatever_the_moment_of_the_kill_what_is_listed_is_whole(place, source):
 @pytest.mark.timeout(400)
 def test_a_kill_among_batches_of_products_leaves_whole_images_and_documents(place, products):
     store, published = place[-1], 0
-    for seed in range(KILLS // 2):
-        published += publish_and_kill(place, products, seed, level=3)
-        assert_whole(store)
+    with publishing(place, products, 3) as program:
+        for seed in range(KILLS // 2):
+            published += publish_and_kill(program, seed, 3)
+            assert_whole(store)
     assert published > KILLS // 2
     assert assert_whole(store) == 12
     found = {scan.key[-3:]: (len(scan.layers), len(scan.documents)) for scan in scans_of(store)}

@@ -1,4 +1,4 @@
-"""The `nexrad` command as a person runs it: a process, its output, its exit status."""
+"""The `nexrad` command as a person runs it: what it does, its output, its exit status; some of it as a process."""
 
 import json
 import os
@@ -6,19 +6,31 @@ import re
 import struct
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nexrad_assets.cli import main
 from tests.nexrad.bombs import packed_zeros
 from tests.samples import LEVEL2, LEVEL3, level2_files, level3_files, needs_samples
 
 SMALL = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"
 
 
-def nexrad(*arguments, **environment):
-    return subprocess.run(
+@dataclass(frozen=True)
+class Ran:
+    """What a command line came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments, **environment) -> Ran:
+    """The command as a process of its own."""
+    done = subprocess.run(
         [
             sys.executable,
             "-c",
@@ -29,8 +41,30 @@ def nexrad(*arguments, **environment):
         text=True,
         timeout=120,
         check=False,
-        env={**os.environ, "DAGSTER_HOME": "", **{name: str(value) for name, value in environment.items()}},
+        env={**os.environ, **variables(environment)},
     )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def variables(given) -> dict[str, str]:
+    return {"DAGSTER_HOME": "", **{name: str(value) for name, value in given.items()}}
+
+
+@pytest.fixture
+def nexrad(monkeypatch, capfd):
+    """The command within this process, which spares the start of one: what it writes, and its exit status."""
+
+    def nexrad(*arguments, **environment) -> Ran:
+        for name, value in variables(environment).items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        try:
+            status = main(list(map(str, arguments)))
+        except SystemExit as ended:
+            status = ended.code
+        return Ran(status, *capfd.readouterr())
+
+    return nexrad
 
 
 @pytest.fixture
@@ -48,7 +82,7 @@ def bomb(tmp_path):
 @needs_samples
 class TestRender:
     def test_every_sample_renders_every_tilt_with_its_metadata(self, tmp_path):
-        done = nexrad("render", *level2_files(), "--out", tmp_path, "--size", 256)
+        done = command("render", *level2_files(), "--out", tmp_path, "--size", 256)
         assert done.returncode == 0, done.stdout + done.stderr
         tilts = {
             line.split(":")[0]: int(re.search(r": (\d+) tilts", line)[1])
@@ -69,7 +103,7 @@ class TestRender:
         assert "KLOT19950413_132143_V01_reflectivity_idx8.png" in images
         assert {path.stem for path in tmp_path.glob("*.json")} == {path[:-4] for path in images}
 
-    def test_tilts_are_numbered_from_the_lowest_angle(self, tmp_path):
+    def test_tilts_are_numbered_from_the_lowest_angle(self, tmp_path, nexrad):
         nexrad("render", SMALL, "--out", tmp_path, "--size", 128)
         angles = [
             json.loads((tmp_path / f"KTLX20140101_000624_V06_reflectivity_idx{index}.json").read_text())
@@ -79,7 +113,7 @@ class TestRender:
         measured = [one["elevation_angle_degrees"] for one in angles]
         assert measured == sorted(measured)
 
-    def test_the_image_has_the_size_asked_for_and_shows_echoes(self, tmp_path):
+    def test_the_image_has_the_size_asked_for_and_shows_echoes(self, tmp_path, nexrad):
         nexrad("render", SMALL, "--out", tmp_path, "--size", 512)
         image = Image.open(tmp_path / "KTLX20140101_000624_V06_reflectivity_idx0.png")
         assert image.size == (512, 512)
@@ -90,7 +124,7 @@ class TestRender:
         text.write_text("hello radar\n")
         empty.touch()
         gone = tmp_path / "KLOT20250101_020000_V06"
-        done = nexrad("render", text, empty, bomb, gone, SMALL, "--out", tmp_path / "out", "--size", 128)
+        done = command("render", text, empty, bomb, gone, SMALL, "--out", tmp_path / "out", "--size", 128)
         assert done.returncode == 1
         lines = done.stdout.splitlines()
         failed = [line for line in lines if line.startswith("FAILED")]
@@ -108,16 +142,16 @@ class TestRender:
 
     def test_an_output_that_is_a_file_is_refused_in_a_line(self, tmp_path):
         (tmp_path / "out").touch()
-        done = nexrad("render", SMALL, "--out", tmp_path / "out")
+        done = command("render", SMALL, "--out", tmp_path / "out")
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1
 
-    def test_no_unfinished_file_stays(self, tmp_path):
+    def test_no_unfinished_file_stays(self, tmp_path, nexrad):
         nexrad("render", SMALL, "--out", tmp_path, "--size", 128)
         assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".json"}
 
     @pytest.mark.parametrize("size", ["501", "0", "9000", "many"])
-    def test_a_size_that_cannot_be_is_refused(self, tmp_path, size):
+    def test_a_size_that_cannot_be_is_refused(self, tmp_path, size, nexrad):
         done = nexrad("render", SMALL, "--out", tmp_path, "--size", size)
         assert done.returncode == 2
         assert "--size" in done.stderr
@@ -128,7 +162,7 @@ class TestRenderProducts:
     def test_every_sample_gives_an_image_or_a_document_or_is_refused_by_one_line_that_names_it(
         self, tmp_path
     ):
-        done = nexrad("render", *level3_files(), "--out", tmp_path, "--size", 128)
+        done = command("render", *level3_files(), "--out", tmp_path, "--size", 128)
         assert done.returncode == 1
         lines = done.stdout.splitlines()
         assert [line for line in lines if line.startswith("FAILED")] == [
@@ -153,7 +187,7 @@ class TestRenderProducts:
             "KLOT20210621_042731_NMD_mesocyclones.geojson",
         }
 
-    def test_an_image_has_the_name_and_the_metadata_of_the_contract(self, tmp_path):
+    def test_an_image_has_the_name_and_the_metadata_of_the_contract(self, tmp_path, nexrad):
         done = nexrad("render", LEVEL3 / "LOT_HHC_2021_01_31_11_06_30", "--out", tmp_path, "--size", 512)
         assert done.returncode == 0, done.stdout
         assert "LOT_HHC_2021_01_31_11_06_30: Hybrid hydrometeor classification" in done.stdout
@@ -165,13 +199,13 @@ class TestRenderProducts:
         assert shown <= {int(code) for code in metadata["codes"]}
         assert (metadata["site"], metadata["product"], metadata["code"]) == ("KLOT", "hydrometeor", "HHC")
 
-    def test_nothing_fell_is_an_image_of_nothing(self, tmp_path):
+    def test_nothing_fell_is_an_image_of_nothing(self, tmp_path, nexrad):
         done = nexrad("render", LEVEL3 / "LOT_DAA_2021_05_08_03_40_29", "--out", tmp_path, "--size", 128)
         assert done.returncode == 0, done.stdout
         image = Image.open(tmp_path / "KLOT20210508_034029_DAA_precipitation_idx0.png").convert("RGBA")
         assert np.asarray(image)[..., 3].max() == 0
 
-    def test_storm_tracks_are_geojson_around_their_radar(self, tmp_path):
+    def test_storm_tracks_are_geojson_around_their_radar(self, tmp_path, nexrad):
         nexrad("render", LEVEL3 / "ICT_NST_2026_07_10_05_07_19", "--out", tmp_path)
         document = json.loads((tmp_path / "KICT20260710_050719_NST_storms.geojson").read_text())
         points = [
@@ -182,7 +216,7 @@ class TestRenderProducts:
         assert len(points) == 38
         assert all(abs(east + 97.44) < 6 and abs(north - 37.65) < 5 for east, north in points)
 
-    def test_volumes_and_products_of_one_call_lie_side_by_side(self, tmp_path):
+    def test_volumes_and_products_of_one_call_lie_side_by_side(self, tmp_path, nexrad):
         renamed = tmp_path / "some_name"
         renamed.write_bytes((LEVEL3 / "LOT_HHC_2021_04_28_21_11_56").read_bytes())
         broken = tmp_path / "LOT_HHC_2021_01_01_00_00_00"
@@ -202,18 +236,18 @@ class TestRenderProducts:
 
 class TestSites:
     def test_all_are_listed(self):
-        assert len(nexrad("sites").stdout.splitlines()) == 205
+        assert len(command("sites").stdout.splitlines()) == 205
 
-    def test_a_part_of_a_name_finds_it(self):
+    def test_a_part_of_a_name_finds_it(self, nexrad):
         assert nexrad("sites", "pendleton").stdout.startswith("KPDT")
 
     def test_what_is_not_there_is_said(self):
-        done = nexrad("sites", "atlantis")
+        done = command("sites", "atlantis")
         assert (done.returncode, done.stdout) == (1, "")
         assert "atlantis" in done.stderr
 
 
-def test_simulated_volumes_are_laid_out_as_the_bucket_is(tmp_path):
+def test_simulated_volumes_are_laid_out_as_the_bucket_is(tmp_path, nexrad):
     done = nexrad(
         "simulate", "--out", tmp_path, "--site", "KTLX", "--start", "2025-05-20T23:50", "--minutes", "12"
     )
@@ -223,7 +257,7 @@ def test_simulated_volumes_are_laid_out_as_the_bucket_is(tmp_path):
     assert sum(file.endswith("_V06") for file in files) in (2, 3)
 
 
-def test_simulating_an_unknown_site_is_refused(tmp_path):
+def test_simulating_an_unknown_site_is_refused(tmp_path, nexrad):
     done = nexrad("simulate", "--out", tmp_path, "--site", "KXYZ")
     assert done.returncode == 1
     assert "KXYZ" in done.stderr
@@ -239,13 +273,13 @@ class TestBackfill:
             "NEXRAD_IMAGE_SIZE": 256,
         }
 
-    def test_a_day_of_a_site_is_fetched_and_rendered(self, tmp_path):
+    def test_a_day_of_a_site_is_fetched_and_rendered(self, tmp_path, nexrad):
         done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
         assert done.returncode == 0, done.stderr
         assert "1 volumes listed, 0 known, 1 rendered with 9 images" in done.stdout
         assert len(list((tmp_path / "store" / "plots_level2" / "KLBB" / "20160601").glob("*.png"))) == 9
 
-    def test_a_day_long_before_any_partition_works_too(self, tmp_path):
+    def test_a_day_long_before_any_partition_works_too(self, tmp_path, nexrad):
         done = nexrad("backfill", "--site", "KLOT", "--day", "1995-04-13", **self.settings(tmp_path))
         assert done.returncode == 0, done.stderr
         assert "KLOT19950413_132143_V01" in done.stdout
@@ -257,20 +291,20 @@ class TestBackfill:
         home.mkdir()
         (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
         settings = {**self.settings(tmp_path), "DAGSTER_HOME": home, "NEXRAD_SITES": "KLBB"}
-        done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **settings)
+        done = command("backfill", "--site", "KLBB", "--day", "2016-06-01", **settings)
         assert done.returncode == 0, done.stderr
         with DagsterInstance.from_config(str(home)) as instance:
             event = instance.get_latest_materialization_event(AssetKey("nexrad_level2_sweeps"))
         assert event.asset_materialization.partition == "2016-06-01|KLBB"
         assert event.asset_materialization.metadata["images"].value == 9
 
-    def test_a_removed_day_is_gone(self, tmp_path):
+    def test_a_removed_day_is_gone(self, tmp_path, nexrad):
         nexrad("backfill", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
         done = nexrad("remove", "--site", "KLBB", "--day", "2016-06-01", **self.settings(tmp_path))
         assert done.stdout == "KLBB 2016-06-01: 1 scans with 9 objects removed\n"
         assert list((tmp_path / "store").rglob("*.png")) == []
 
-    def test_a_day_of_products_is_fetched_and_rendered_also_of_codes_that_are_dead(self, tmp_path):
+    def test_a_day_of_products_is_fetched_and_rendered_also_of_codes_that_are_dead(self, tmp_path, nexrad):
         settings = {**self.settings(tmp_path), "NEXRAD_LEVEL3_SOURCE": LEVEL3}
         done = nexrad("backfill", "--site", "KLOT", "--day", "2021-01-31", "--level", "3", **settings)
         assert done.returncode == 0, done.stderr
@@ -281,7 +315,7 @@ class TestBackfill:
         counts = {one["value"]: one["count"] for menu in options.values() for one in menu if one["count"]}
         assert counts == {"HHC": 1, "N0H": 1, "N1P": 1}
 
-    def test_vectors_of_a_day_are_filled_in_and_removed_with_it(self, tmp_path):
+    def test_vectors_of_a_day_are_filled_in_and_removed_with_it(self, tmp_path, nexrad):
         settings = {
             **self.settings(tmp_path),
             "NEXRAD_LEVEL3_SOURCE": LEVEL3,
@@ -295,7 +329,7 @@ class TestBackfill:
         assert done.stdout == "KLOT 2021-06-21: 1 scans with 1 objects removed\n"
         assert list((tmp_path / "store").rglob("*.geojson")) == []
 
-    def test_volumes_and_products_of_a_day_are_filled_in_apart_and_removed_together(self, tmp_path):
+    def test_volumes_and_products_of_a_day_are_filled_in_apart_and_removed_together(self, tmp_path, nexrad):
         products = tmp_path / "products"
         products.mkdir()
         sample = LEVEL3 / "LOT_HHC_2021_01_31_11_06_30"
@@ -311,7 +345,7 @@ class TestBackfill:
         )
         assert list((tmp_path / "store").rglob("*.png")) == []
 
-    def test_a_refused_product_is_named_and_fails_the_command(self, tmp_path):
+    def test_a_refused_product_is_named_and_fails_the_command(self, tmp_path, nexrad):
         products = tmp_path / "products"
         products.mkdir()
         (products / "LOT_HHC_2021_01_31_11_06_30").write_bytes(b"no product")
@@ -321,7 +355,7 @@ class TestBackfill:
         assert done.returncode == 1
         assert "FAILED LOT_HHC_2021_01_31_11_06_30: too short for a Level 3 product" in done.stdout
 
-    def test_a_level_that_there_is_not_is_wrong_usage(self, tmp_path):
+    def test_a_level_that_there_is_not_is_wrong_usage(self, tmp_path, nexrad):
         done = nexrad(
             "backfill", "--site", "KLOT", "--day", "2021-01-31", "--level", "4", **self.settings(tmp_path)
         )
@@ -333,19 +367,19 @@ class TestBackfill:
         damaged = tmp_path / "store" / "snapshots" / "KLBB" / "20160531.json"
         damaged.parent.mkdir(parents=True)
         damaged.write_text("{ damaged")
-        done = nexrad(
+        done = command(
             "backfill", "--site", "KLBB", "--day", "2016-05-31", "--until", "2016-06-01", **settings
         )
         assert done.returncode == 1
         assert "snapshots/KLBB/20160531.json" in done.stderr
         assert "1 rendered with 9 images" in done.stdout
 
-    def test_a_day_without_volumes_is_no_failure(self, tmp_path):
+    def test_a_day_without_volumes_is_no_failure(self, tmp_path, nexrad):
         done = nexrad("backfill", "--site", "KLBB", "--day", "2016-06-02", **self.settings(tmp_path))
         assert done.returncode == 0
         assert "0 volumes listed" in done.stdout
 
-    def test_an_unknown_site_is_refused(self, tmp_path):
+    def test_an_unknown_site_is_refused(self, tmp_path, nexrad):
         done = nexrad("backfill", "--site", "KXYZ", "--day", "2016-06-01", **self.settings(tmp_path))
         assert done.returncode == 1
         assert "KXYZ" in done.stderr

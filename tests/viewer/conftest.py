@@ -9,7 +9,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,10 +198,37 @@ class Seen:
         raise AssertionError(f"it never held; the page says {self.page.locator('#message').text_content()!r}")
 
 
+@dataclass
+class Visits:
+    """Opens the viewer in pages, waits for the first image, and keeps what each asked for and threw."""
+
+    radar: Radar
+    _opened: list[Seen] = field(default_factory=list)
+
+    def open(self, page: Page, state: str, stack: ExitStack) -> Seen:
+        """The viewer with a state, listened to until the stack ends."""
+        seen = Seen(page, [], [])
+        heard = {
+            "request": lambda request: seen.requests.append(request.url),
+            "pageerror": lambda error: seen.faults.append(str(error)),
+        }
+        for event, hear in heard.items():
+            page.on(event, hear)
+            stack.callback(page.remove_listener, event, hear)
+        self._opened.append(seen)
+        page.goto(f"{self.radar.url}#{state}")
+        seen.until(lambda: seen.image)
+        return seen
+
+    def check(self) -> None:
+        """No page may have thrown."""
+        assert [seen.faults for seen in self._opened] == [[] for _ in self._opened]
+
+
 @contextmanager
 def visiting(browser, radar) -> Iterator[Callable[..., Seen]]:
-    """Opens the viewer with a state, and waits for its first image; no page may have thrown in the end."""
-    opened: list[Seen] = []
+    """Opens the viewer with a state in a browser that has nothing in its cache; no page may have thrown in the end."""
+    visits = Visits(radar)
     with ExitStack() as stack:
 
         def open_page(
@@ -212,16 +239,10 @@ def visiting(browser, radar) -> Iterator[Callable[..., Seen]]:
             page = context.new_page()
             if now is not None:
                 page.clock.set_fixed_time(now)
-            seen = Seen(page, [], [])
-            page.on("request", lambda request: seen.requests.append(request.url))
-            page.on("pageerror", lambda error: seen.faults.append(str(error)))
-            page.goto(f"{radar.url}#{state}")
-            seen.until(lambda: seen.image)
-            opened.append(seen)
-            return seen
+            return visits.open(page, state, stack)
 
         yield open_page
-    assert [seen.faults for seen in opened] == [[] for _ in opened]
+    visits.check()
 
 
 @pytest.fixture
@@ -229,3 +250,22 @@ def visit(browser, radar) -> Iterator[Callable[..., Seen]]:
     """Opens pages that are closed after the test."""
     with visiting(browser, radar) as open_page:
         yield open_page
+
+
+@pytest.fixture(scope="session")
+def familiar(browser) -> Iterator[Page]:
+    """A page of a browser that has the viewer in its cache, which spares half of a visit."""
+    with closing(browser.new_context(viewport={"width": 1000, "height": 700})) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def revisit(radar, familiar) -> Iterator[Callable[..., Seen]]:
+    """Opens the viewer once, in a page that has been there before: it keeps nothing but what its address says."""
+    visits = Visits(radar)
+    with ExitStack() as stack:
+        yield lambda state="": visits.open(familiar, state, stack)
+        familiar.unroute_all()
+        familiar.mouse.move(-1, -1)
+        familiar.goto("about:blank")
+    visits.check()

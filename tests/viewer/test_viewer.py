@@ -73,9 +73,9 @@ def test_the_newest_scan_is_shown_without_a_word_to_anyone_else(visit, radar):
         assert words in credit.text_content()
 
 
-def test_the_value_under_the_pointer_is_that_of_the_api_and_of_the_gate(visit, radar):
+def test_the_value_under_the_pointer_is_that_of_the_api_and_of_the_gate(revisit, radar):
     at = first_scan(radar)
-    seen = visit(state(storms=0, at=at))
+    seen = revisit(state(storms=0, at=at))
     client = httpx.Client(base_url=radar.url, trust_env=False)
     for lon, lat, x, y, code, moment in echoes(radar):
         asked = len(seen.requests)
@@ -88,8 +88,8 @@ def test_the_value_under_the_pointer_is_that_of_the_api_and_of_the_gate(visit, r
         assert told == f"{answer.json()['values'][0]['value']:.1f} dBZ"
 
 
-def test_the_colour_on_the_map_is_that_of_the_value(visit, radar):
-    seen = visit(state(storms=0, sites=0, opacity=1, at=first_scan(radar)))
+def test_the_colour_on_the_map_is_that_of_the_value(revisit, radar):
+    seen = revisit(state(storms=0, sites=0, opacity=1, at=first_scan(radar)))
     legend = httpx.get(f"{radar.url}v1/products", params={"site": "KPDT"}).json()["products"][0]["legend"]
     seen.until(lambda: seen.page.locator("#loading").is_hidden())
     seen.page.wait_for_timeout(1000)
@@ -102,8 +102,8 @@ def test_the_colour_on_the_map_is_that_of_the_value(visit, radar):
     assert sum(right) >= 15
 
 
-def test_a_radar_is_chosen_by_its_name(visit):
-    seen = visit()
+def test_a_radar_is_chosen_by_its_name(revisit):
+    seen = revisit()
     seen.page.keyboard.press("s")
     seen.page.keyboard.type("oklahoma")
     seen.page.keyboard.press("Enter")
@@ -112,15 +112,15 @@ def test_a_radar_is_chosen_by_its_name(visit):
     seen.until(lambda: "site=KTLX" in seen.page.url)
 
 
-def test_a_radar_is_chosen_on_the_map(visit):
-    seen = visit("map=4.5/40/-105&site=KPDT")
+def test_a_radar_is_chosen_on_the_map(revisit):
+    seen = revisit("map=4.5/40/-105&site=KPDT")
     x = 500 + (-97.2778 + 105) / 360 * TILE * 2**4.5
     merc = math.asinh(math.tan(math.radians(40))) - math.asinh(math.tan(math.radians(35.3334)))
     click_until(seen, x, 350 + merc / (2 * math.pi) * TILE * 2**4.5, lambda: seen.image.startswith("KTLX"))
 
 
-def test_a_product_and_a_tilt_are_chosen(visit):
-    seen = visit()
+def test_a_product_and_a_tilt_are_chosen(revisit):
+    seen = revisit()
     seen.page.locator("#tilts input").first.check(force=True)
     seen.until(lambda: seen.image.endswith("_idx6"))
     seen.page.keyboard.press("ArrowDown")
@@ -130,8 +130,8 @@ def test_a_product_and_a_tilt_are_chosen(visit):
     assert seen.page.locator("#tilts").is_hidden()
 
 
-def test_a_loop_plays_stops_and_is_sought(visit, radar):
-    seen = visit("speed=16")
+def test_a_loop_plays_stops_and_is_sought(revisit, radar):
+    seen = revisit("speed=16")
     seen.until(lambda: seen.page.locator("#loading").is_hidden())
     seen.page.keyboard.press("Home")
     oldest = f"KPDT{radar.starts[0]:%Y%m%d_%H%M%S}_V06_reflectivity_idx0"
@@ -148,8 +148,10 @@ def test_a_loop_plays_stops_and_is_sought(visit, radar):
     seen.until(lambda: "at=" in seen.page.url)
 
 
-def test_an_address_brings_back_what_was_seen(visit, radar):
-    seen = visit(state(site="KPDT", tilt=1.8, at=first_scan(radar), table="safe", theme="light", opacity=0.5))
+def test_an_address_brings_back_what_was_seen(revisit, radar):
+    seen = revisit(
+        state(site="KPDT", tilt=1.8, at=first_scan(radar), table="safe", theme="light", opacity=0.5)
+    )
     assert seen.image == f"KPDT{radar.starts[0]:%Y%m%d_%H%M%S}_V06_reflectivity_idx3"
     assert seen.page.locator("html").get_attribute("data-theme") == "light"
     seen.page.keyboard.press("o")
@@ -157,8 +159,8 @@ def test_an_address_brings_back_what_was_seen(visit, radar):
     assert seen.page.locator("#opacity").input_value() == "50"
 
 
-def test_a_new_scan_appears_by_itself(visit, radar):
-    seen = visit()
+def test_a_new_scan_appears_by_itself(revisit, radar):
+    seen = revisit()
     seen.page.evaluate("window.stayed = true")
     before = seen.image
     key = radar.publish(radar.starts[-1] + CADENCE)
@@ -167,8 +169,8 @@ def test_a_new_scan_appears_by_itself(visit, radar):
     assert seen.page.evaluate("window.stayed")
 
 
-def test_the_page_outlives_its_server_and_finds_it_again(visit, radar):
-    seen = visit()
+def test_the_page_outlives_its_server_and_finds_it_again(revisit, radar):
+    seen = revisit()
     before = seen.image
     radar.stop()
     seen.until(lambda: "does not answer" in seen.page.locator("#message").text_content())
@@ -181,8 +183,8 @@ def test_the_page_outlives_its_server_and_finds_it_again(visit, radar):
     assert seen.page.locator("#badge").text_content().startswith("Live")
 
 
-def test_everything_is_reached_without_a_mouse(visit):
-    seen = visit()
+def test_everything_is_reached_without_a_mouse(revisit):
+    seen = revisit()
     page = seen.page
     reached = set()
     for _ in range(40):
@@ -202,8 +204,8 @@ def test_everything_is_reached_without_a_mouse(visit):
     seen.until(lambda: (now := re.search(r"map=([\d.]+)", page.url)) and (not zoom or now[1] > zoom[1]))
 
 
-def test_who_hears_the_page_is_told_what_it_shows(visit):
-    seen = visit()
+def test_who_hears_the_page_is_told_what_it_shows(revisit):
+    seen = revisit()
     summary = seen.page.locator("#summary")
     seen.until(summary.text_content)
     form = r"KPDT, 0\.5 degrees, \d\d:\d\d UTC, strongest \d+ dBZ \d+ km (north|south|east|west)+"
@@ -247,10 +249,10 @@ def test_nothing_hides_on_a_phone(visit):
         assert message["top"] >= boxes["#bar"]["y"] + boxes["#bar"]["height"]
 
 
-def test_axe_finds_nothing_serious(visit):
+def test_axe_finds_nothing_serious(revisit):
     if not AXE.is_file():
         pytest.skip(f"AXE ABSENT: no {AXE}; run `make viewer`")
-    page = visit("theme=dark").page
+    page = revisit("theme=dark").page
     page.evaluate(AXE.read_text("utf-8"))
     for key in (None, "o", "Escape i", "Escape ?", "Escape t", "o", "Escape i", "Escape ?"):
         for one in (key or "").split():
@@ -267,16 +269,16 @@ def test_axe_finds_nothing_serious(visit):
     assert page.locator("html").get_attribute("data-theme") == "light"
 
 
-def test_an_embedded_map_has_no_controls_but_its_source(visit):
-    page = visit("embed=1").page
+def test_an_embedded_map_has_no_controls_but_its_source(revisit):
+    page = revisit("embed=1").page
     for name in ("#tools", "#play", "#time-slider", "#tilts"):
         assert page.locator(name).is_hidden()
     for name in ("#credit", "#legend", "#badge", "#time-utc"):
         assert page.locator(name).is_visible()
 
 
-def test_the_picture_and_the_loop_are_saved(visit):
-    seen = visit("speed=16")
+def test_the_picture_and_the_loop_are_saved(revisit):
+    seen = revisit("speed=16")
     seen.until(lambda: seen.page.locator("#loading").is_hidden())
     with seen.page.expect_download() as picture:
         seen.page.keyboard.press("e")
@@ -291,16 +293,16 @@ def test_the_picture_and_the_loop_are_saved(visit):
     assert len(video) > 10_000
 
 
-def test_a_station_of_dwd_shows_its_forecast(visit, radar):
+def test_a_station_of_dwd_shows_its_forecast(revisit, radar):
     told = httpx.get(f"{radar.url}v1/dwd/stations").json()["items"]
     (place,) = (one for one in told if one["id"] == STATION)
-    seen = visit(f"stations=1&sites=0&map=7/{place['latitude_deg']}/{place['longitude_deg']}")
+    seen = revisit(f"stations=1&sites=0&map=7/{place['latitude_deg']}/{place['longitude_deg']}")
     click_until(seen, 500, 350, lambda: seen.page.locator("#station-body svg").count())
     assert "°C" in seen.page.locator("#station-body figcaption").text_content()
 
 
-def test_the_runs_of_icon_d2_are_told(visit):
-    page = visit().page
+def test_the_runs_of_icon_d2_are_told(revisit):
+    page = revisit().page
     page.locator("#runs-button").click()
     run = page.locator("#runs-body .run").first
     run.wait_for()
@@ -308,8 +310,8 @@ def test_the_runs_of_icon_d2_are_told(visit):
     assert re.search(r"1 of \d+ files", run.text_content())
 
 
-def test_an_image_that_is_gone_is_told_in_words(visit):
-    seen = visit()
+def test_an_image_that_is_gone_is_told_in_words(revisit):
+    seen = revisit()
     seen.page.route("**/v1/images/**idx4*", lambda route: route.fulfill(status=404))
     seen.page.locator("#tilts input[value='2.42']").check(force=True)
     seen.until(lambda: "could not be loaded" in seen.page.locator("#message").text_content())
