@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from nexrad_assets.names import parse_product_name
 from nexrad_assets.sources.layouts import Level3Layout
@@ -38,6 +41,20 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now.timestamp()
+
+
+read_model = JSONFileLoader.load_file
+
+
+@cache
+def model(path: str) -> Any:
+    """What botocore knows of a service: megabytes of JSON, which else each client of each test reads anew."""
+    return read_model(JSONFileLoader(), path)
+
+
+@pytest.fixture(autouse=True)
+def models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _, path: model(path))
 
 
 @pytest.fixture
