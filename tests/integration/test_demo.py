@@ -36,7 +36,7 @@ class Demo:
         self.slowness = slowness()  # before the demo adds to it
         self.ports = self.ui_port, self.api_port = free_ports(2)
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.api_port}", timeout=10, trust_env=False)
-        command = [sys.executable, "-m", "deploy.local", "demo", "--home", str(self.home), "--minutes", "6"]
+        command = [sys.executable, "-m", "deploy.local", "demo", "--home", str(self.home), "--minutes", "15"]
         command += ["--ui-port", str(self.ui_port), "--api-port", str(self.api_port)]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
