@@ -1,7 +1,7 @@
 """Plain requests for what was asked for before, answered as they come from the network.
 
-To read a request, to begin a task for it and to write headers one by one takes uvicorn longer than the kernel takes to
-send an image of 300 KB. So the application is shown what came before uvicorn is, and where it has an answer
+To read a request, to begin a task for it and to write headers one by one takes uvicorn nearly as long as the kernel
+takes to send an image of 300 KB. So the application is shown what came before uvicorn is, and where it has an answer
 (`api.hot`), that goes out at once. Everything else, and whatever is not exactly one plain request between two others,
 is uvicorn's.
 """

@@ -26,6 +26,9 @@ KEPT_BYTES = 32_000_000
 ENTRY_BYTES = 2_000
 """What an entry weighs beside its document and its query: clients can invent addresses without end."""
 
+Holds = Callable[[], bool]
+"""Whether an answer is still the one to give."""
+
 Address = tuple[str, str, bytes]
 """A proxy's prefix, the path and the query: what an answer depends on beside the request's headers."""
 
@@ -35,7 +38,7 @@ class Document:
     """A document's answer to request headers, whether that is still the one to give, and what it weighs."""
 
     answer: Callable[[Asked], Reply]
-    holds: Callable[[], bool]
+    holds: Holds
     weight: int
 
 

@@ -6,6 +6,8 @@ logs requests: `/metrics` counts them, and a proxy in front knows who asked.
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.settings import ApiSettings
 
 APP = "api.app:app"
@@ -25,22 +27,24 @@ def serve(settings: ApiSettings) -> None:
         _uvicorn(settings)
 
 
+def uvicorn_options() -> dict[str, Any]:
+    """How uvicorn is run, but for where: with a middleware of its own around it, nothing would be answered directly."""
+    from api.direct import DirectAnswers  # noqa: PLC0415 - uvicorn's, of which granian's process needs nothing
+
+    return {
+        "http": DirectAnswers,
+        "ws": "none",
+        "server_header": False,
+        "proxy_headers": False,
+        "access_log": False,
+        "timeout_graceful_shutdown": LAST_ANSWERS_S,
+    }
+
+
 def _uvicorn(settings: ApiSettings) -> None:
     import uvicorn  # noqa: PLC0415 - granian's process needs none of it
 
-    from api.direct import DirectAnswers  # noqa: PLC0415
-
-    uvicorn.run(
-        APP,
-        host=settings.host,
-        port=settings.port,
-        http=DirectAnswers,
-        ws="none",
-        server_header=False,
-        proxy_headers=False,
-        access_log=False,
-        timeout_graceful_shutdown=LAST_ANSWERS_S,
-    )
+    uvicorn.run(APP, host=settings.host, port=settings.port, **uvicorn_options())
 
 
 def _granian(settings: ApiSettings) -> None:

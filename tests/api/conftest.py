@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.app import create_app
-from api.direct import DirectAnswers
+from api.serving import uvicorn_options
 from api.settings import ApiSettings
 from store.objects import Store
 from store.posix import PosixStore
@@ -42,26 +42,27 @@ def eventually(holds: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """Serve an application on a free port; gives its base address."""
+def served(app: ASGIApp, **changes) -> Iterator[int]:
+    """Serve an application as `python -m api` does, but for `changes`; gives the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(
-            app,
-            http=DirectAnswers,
-            ws="none",
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
+        server = uvicorn.Server(
+            uvicorn.Config(app, **{**uvicorn_options(), "log_level": "warning", **changes})
         )
-        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         eventually(lambda: server.started or not thread.is_alive())
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield listening.getsockname()[1]
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """Serve an application on a free port; gives its base address."""
+    with served(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager

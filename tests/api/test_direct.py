@@ -21,6 +21,7 @@ from api import heads
 from api.app import create_app
 from api.direct import DirectAnswers
 from api.joined import JoinedWrites
+from tests.api import conftest
 from tests.api.conftest import eventually, settings
 from tests.api.raw_http import read, reads
 from tests.api.world import NOON, Clock, made
@@ -72,28 +73,10 @@ def world(publisher):
 
 
 @contextmanager
-def served(app, loop: str = "auto", prefix: str = ""):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(
-            app,
-            http=DirectAnswers,
-            ws="none",
-            loop=loop,
-            log_level="critical",
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_S,
-            root_path=prefix,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        eventually(lambda: server.started or not thread.is_alive())
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
+def served(app, loop: str = "auto", **changes):
+    changes = {"loop": loop, "log_level": "critical", "timeout_keep_alive": KEEP_S, **changes}
+    with conftest.served(app, **changes) as port:
+        yield port
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -322,7 +305,7 @@ def test_what_has_changed_is_not_answered(port, publisher):
 
 
 def test_a_proxys_prefix_is_no_part_of_an_address_on_the_wire(app, loop):
-    with served(app, loop, "/radar") as port, connected(port) as wire:
+    with served(app, loop, root_path="/radar") as port, connected(port) as wire:
         assert [ask(wire, plain()).status for _ in range(2)] == [200, 200]
         assert ask(wire, plain(b"/radar" + PATH)).status == 404
 

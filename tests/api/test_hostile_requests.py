@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-import uvicorn
 from starlette.responses import PlainTextResponse
 
 from api.server import Bounded
@@ -26,7 +24,7 @@ from store import keys
 from store.posix import PosixStore
 from tests.api import abundance
 from tests.api.abundance import IMAGE, KEY, STATION
-from tests.api.conftest import eventually
+from tests.api.conftest import eventually, served
 from tests.api.dwd_world import RUN, World
 from tests.api.raw_http import Answer, Wire, connect, read
 from tests.api.test_process import ROOT, answers, free_port
@@ -515,15 +513,8 @@ def impatient():
                 await asyncio.sleep(3 * Impatient.head_s)
             await PlainTextResponse("ok")(scope, receive, send)
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_level="warning", http=Impatient, ws="none", lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        eventually(lambda: server.started or not thread.is_alive())
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+    with served(app, http=Impatient, lifespan="off") as port:
+        yield port
 
 
 def ended_after(open_socket: socket.socket) -> float:

@@ -2,14 +2,11 @@
 
 import asyncio
 import socket
-import threading
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 
 from api.joined import JoinedWrites, JoiningTransport
-from tests.api.conftest import eventually
+from tests.api.conftest import served
 from tests.loops import run as run_loop
 
 BIG = bytes(range(256)) * 4_000
@@ -104,34 +101,14 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b""})
 
 
-@contextmanager
-def served(loop: str):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(
-            app,
-            http=JoinedWrites,
-            ws="none",
-            lifespan="off",
-            loop=loop,
-            log_level="warning",
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        eventually(lambda: server.started or not thread.is_alive())
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_real_server_sends_whole_and_chunked_answers_and_heads_alone(loop):
     if loop == "uvloop":
         pytest.importorskip("uvloop", reason="UVLOOP ABSENT: the server runs in asyncio's loop alone")
-    with served(loop) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+    with (
+        served(app, http=JoinedWrites, lifespan="off", loop=loop, timeout_graceful_shutdown=1) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as wire,
+    ):
         stream = wire.makefile("rb")
         for _ in range(3):
             wire.sendall(b"GET /whole HTTP/1.1\r\nhost: x\r\n\r\n")

@@ -36,7 +36,6 @@ from urllib.parse import quote
 
 import lz4.frame
 
-from bzip2.fast import WORTH_BYTES, first_stream
 from dwd_assets.archive import Archive
 from dwd_assets.collections import Collection, begin, collections
 from dwd_assets.formats.fields import FieldKey
@@ -62,6 +61,7 @@ from store.objects import Store, StoreError
 from store.retry import Retry
 from tests.dwd.report_office import FOLDER as REPORTS_FOLDER
 from tests.dwd.report_office import Oracle, stored_days
+from tests.kernels import load_kernels
 
 CATALOGUE = Catalogue(
     parameters=(
@@ -685,7 +685,7 @@ def _tear(writes: int) -> None:
 
 def main(url: str, location: str) -> None:
     """Fork for each order, and tell how the process ended."""
-    first_stream(bytes(WORTH_BYTES + 1), 0)  # loads the kernels, which else each process does
+    load_kernels()
     client = Client(url, MANNERS)  # not connected yet: each process has its own connections
     for line in sys.stdin:
         order = json.loads(line)

@@ -9,7 +9,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bzip2.fast import WORTH_BYTES, first_stream
 from nexrad_assets.collecting import collect
 from nexrad_assets.rendering import render
 from nexrad_assets.reports import SiteDay
@@ -18,6 +17,7 @@ from nexrad_assets.sources.layouts import LEVEL2, Level3Layout
 from nexrad_assets.sources.source import FolderSource
 from nexrad_assets.workshop import Workshop, levels
 from store.location import open_store
+from tests.kernels import load_kernels
 
 ENDED = "ended"
 
@@ -45,7 +45,7 @@ def publish(location: str, endpoint: str, source: str, day: str, number: str) ->
 
 def main(*place: str) -> None:
     """Fork a process that publishes for each line of the input."""
-    first_stream(bytes(WORTH_BYTES + 1), 0)  # loads the kernels, which else each process does
+    load_kernels()
     for _ in sys.stdin:
         child = os.fork()
         if not child:

@@ -24,7 +24,7 @@ from api.catalog import Catalog, Clock, SiteView
 from api.conditional import Asked, headers_of
 from api.errors import NotFound, Unavailable
 from api.pictures import Pictures
-from api.polled import ENTRY_BYTES, Document, Polled
+from api.polled import ENTRY_BYTES, Document, Holds, Polled
 from api.reading import Reader
 from api.replies import JSON, Body, Header, Reply
 from api.v1 import paging
@@ -50,9 +50,6 @@ BODIES_BYTES = 64_000_000
 """Bound of the answers that are kept, in all encodings."""
 
 GEOJSON = b"application/geo+json"
-
-Holds = Callable[[], bool]
-"""Whether an answer is still the one to give."""
 
 _SOON: Header = (b"cache-control", b"public, max-age=2, stale-while-revalidate=5")
 _VARY: Header = (b"vary", b"Accept-Encoding")
