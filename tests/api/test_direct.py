@@ -4,7 +4,6 @@ import asyncio
 import socket
 import threading
 import time
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 
@@ -72,11 +71,9 @@ def world(publisher):
     return scan
 
 
-@contextmanager
 def served(app, loop: str = "auto", **changes):
     changes = {"loop": loop, "log_level": "critical", "timeout_keep_alive": KEEP_S, **changes}
-    with conftest.served(app, **changes) as port:
-        yield port
+    return conftest.served(app, **changes)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
