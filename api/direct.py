@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from api import heads
+from api.disk_files import Content
 from api.joined import JoinedWrites
 
-Answer = Callable[[bytes], tuple[bytes, bytes] | None]
-"""Head and body of the answer to a request, none where uvicorn has to read it."""
+Answer = Callable[[bytes], tuple[bytes, Content] | None]
+"""Head and content of the answer to a request, none where uvicorn has to read it."""
 
 
 class DirectAnswers(JoinedWrites):
@@ -46,7 +47,7 @@ class DirectAnswers(JoinedWrites):
         if self._answer is not None and self._is_between and self._is_quiet():
             answer = self._answer(data)
             if answer is not None:
-                self._joined.writelines(answer)
+                self._joined.answer(*answer)
                 self._keep()
                 return
         self._keep_no_more()

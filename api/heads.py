@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 from api.replies import Header
 
@@ -21,14 +22,22 @@ FRAMING = frozenset(
 
 _END = b"\r\n\r\n"
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PLAIN = re.compile(rb"GET /[!-~]* HTTP/1\.1\r\n(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)+\r\n")
+_TARGET = re.compile(rb"/[!-~]*")
+_REST = re.compile(rb"HTTP/1\.1\r\n(?:" + _TOKEN + rb":[\t -~\x80-\xff]*\r\n)+\r\n")
+
+REMEMBERED = 1_024
+"""How many heads are remembered, but for their targets: those that one browser sends differ in nothing else."""
+
+REMEMBERED_BYTES = 2_048
+"""How long such a head may be."""
 
 
-def target(request: bytes) -> bytes:
-    """What a request asks for if it is a GET; empty where it is none, or comes in pieces."""
+def cut(request: bytes) -> tuple[bytes, bytes]:
+    """What a request asks for, and what is behind that, if it is a GET; empty where it is none, or comes in pieces."""
     if not request.startswith(b"GET /") or not request.endswith(_END):
-        return b""
-    return request.split(b" ", 2)[1]
+        return b"", b""
+    target, _, rest = request[4:].partition(b" ")
+    return target, rest
 
 
 def ends_a_head(data: bytes) -> bool:
@@ -44,12 +53,19 @@ class Fields:
         known = b"|".join(re.escape(name) for name in sorted(self._names | FRAMING))
         self._known = re.compile(rb"\n(" + known + rb"):([^\r]*)\r", re.IGNORECASE)
 
-    def of(self, request: bytes) -> list[Header] | None:
-        """Those of the names, in lower case, in order; none where the request is no plain GET."""
-        if _PLAIN.fullmatch(request) is None:
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._read)
+
+    def of(self, target: bytes, rest: bytes) -> tuple[Header, ...] | None:
+        """Those of the names, in lower case, in order; none where the request, as it was cut, is no plain GET."""
+        if _TARGET.fullmatch(target) is None:
             return None
-        found = [(name.lower(), value.strip(b" \t")) for name, value in self._known.findall(request)]
-        mattering = list(_mattering(found))
+        return self._remembered(rest) if len(rest) <= REMEMBERED_BYTES else self._read(rest)
+
+    def _read(self, rest: bytes) -> tuple[Header, ...] | None:
+        if _REST.fullmatch(rest) is None:
+            return None
+        found = [(name.lower(), value.strip(b" \t")) for name, value in self._known.findall(rest)]
+        mattering = tuple(_mattering(found))
         return mattering if all(name in self._names for name, _ in mattering) else None
 
 

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import heads
 from api.cache import BoundedCache
+from api.disk_files import Content
 from api.envelope import always, for_anyone, new_request_id
 from api.replies import Header, Reply, Still
 
@@ -33,6 +34,8 @@ DECIDING = frozenset((b"range", b"if-range", b"if-match", b"if-none-match", b"x-
 
 ORIGIN = b"origin"
 """The header on which it depends where not all origins are allowed."""
+
+_NOTHING = Content(b"")
 
 _STATUS = {200: b"HTTP/1.1 200 OK\r\n", 304: b"HTTP/1.1 304 Not Modified\r\n"}
 
@@ -87,10 +90,11 @@ class HotAnswers:
 
     def find_head(self, request: bytes) -> tuple[Kept, bool] | None:
         """The same for a request as it is on the wire; none also for anything but the whole head of a plain GET."""
-        kept = self._kept.get(heads.target(request))
+        target, rest = heads.cut(request)
+        kept = self._kept.get(target)
         if kept is None:
             return None
-        fields = self._fields.of(request)
+        fields = self._fields.of(target, rest)
         return None if fields is None else self._found(kept, fields)
 
     @staticmethod
@@ -124,36 +128,36 @@ class Hot:
         if found is None:
             await self._app(scope, receive, send)
             return
-        kept, head, body = found
+        kept, head, (body, _) = found
         headers = [*head.headers, (b"x-request-id", new_request_id())]
         await send({"type": "http.response.start", "status": head.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         self._count(kept.route, "GET", head.status, len(body), time.perf_counter() - began)
 
-    def answer(self, request: bytes) -> tuple[bytes, bytes] | None:
-        """Head and body of a kept answer to a request as it is on the wire; none where another has to read it."""
+    def answer(self, request: bytes) -> tuple[bytes, Content] | None:
+        """Head and content of a kept answer to a request as it is on the wire; none where another has to read it."""
         began = time.perf_counter()
         found = self._given(self._answers.find_head(request))
         if found is None:
             return None
-        kept, head, body = found
+        kept, head, content = found
         first = b"%bdate: %b\r\nx-request-id: %b\r\n%b" % (
             *(_STATUS[head.status], self._now(), new_request_id()),
             head.lines,
         )
-        self._count(kept.route, "GET", head.status, len(body), time.perf_counter() - began)
-        return first, body
+        self._count(kept.route, "GET", head.status, len(content.data), time.perf_counter() - began)
+        return first, content
 
     @staticmethod
-    def _given(found: tuple[Kept, bool] | None) -> tuple[Kept, Head, bytes] | None:
+    def _given(found: tuple[Kept, bool] | None) -> tuple[Kept, Head, Content] | None:
         """What to send of what was found, none where it holds no more."""
         if found is None:
             return None
         kept, known = found
-        body = kept.still()
-        if body is None:
+        content = kept.still()
+        if content is None:
             return None
-        return (kept, kept.unchanged, b"") if known else (kept, kept.whole, body)
+        return (kept, kept.unchanged, _NOTHING) if known else (kept, kept.whole, content)
 
     def _now(self) -> bytes:
         """The time as `Date` has it, made once a second."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from api.cache import BoundedCache
+from api.disk_files import Content, DiskFiles
 from api.errors import Unavailable
 from api.flights import Flights
 from api.opener import StoreSource
@@ -41,11 +42,17 @@ class Pictures:
         self._store = store
         self._flights = flights
         self.cache: BoundedCache[tuple[str, str], bytes] = BoundedCache(capacity_bytes)
+        self._files = DiskFiles()
 
     def still(self, key: str, image: Image | Document, holds: Callable[[], bool]) -> Still:
         """The way to the same bytes again, while `holds` and they are in memory."""
         place = (key, image.sha256)
-        return lambda: self.cache.get(place) if holds() else None
+
+        def content() -> Content | None:
+            data = self.cache.get(place) if holds() else None
+            return None if data is None else Content(data, self._files.get(place))
+
+        return content
 
     async def read(self, key: str, image: Image | Document) -> bytes:
         """The PNG or document at `key`, which is `image`.
@@ -65,10 +72,13 @@ class Pictures:
             raise Unavailable("the store does not answer; try again") from fault
 
     def _fetch(self, key: str, image: Image | Document) -> bytes:
-        data = self._store().get(key).data
+        data, file = self._files.read(self._store(), key)
         digest = hashlib.sha256(data).hexdigest()
         if digest != image.sha256:
             log.error("%s: sha256 is %s, its snapshot says %s", key, digest, image.sha256)
             raise Unavailable("the stored image is damaged")
-        self.cache.put((key, image.sha256), data, len(data))
+        place = (key, image.sha256)
+        self.cache.put(place, data, len(data))
+        if file is not None:
+            self._files.keep(place, file)
         return data

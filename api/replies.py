@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 import msgspec
 from starlette.types import Send
 
+from api.disk_files import Content
+
 Header = tuple[bytes, bytes]
 
-Still = Callable[[], bytes | None]
+Still = Callable[[], Content | None]
 """The body of an earlier answer while a request without conditions would get the same; none where it is unknown."""
 
 JSON = b"application/json"

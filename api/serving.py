@@ -6,6 +6,8 @@ logs requests: `/metrics` counts them, and a proxy in front knows who asked.
 
 from __future__ import annotations
 
+import resource
+from contextlib import suppress
 from typing import Any
 
 from api.settings import ApiSettings
@@ -19,8 +21,14 @@ LAST_ANSWERS_S = 10
 """How long answers that are under way at the end may take."""
 
 
+MOST_OPEN = 65_536
+"""How many files and connections may be open, where the system lets us: it begins with 1,024 for programs that use
+`select`, and a thousand clients of events have one each."""
+
+
 def serve(settings: ApiSettings) -> None:
     """Serve until told to end. Raises `SystemExit` where the server of the settings is not installed."""
+    _allow_open(MOST_OPEN)
     if settings.server == "granian":
         _granian(settings)
     else:
@@ -39,6 +47,14 @@ def uvicorn_options() -> dict[str, Any]:
         "access_log": False,
         "timeout_graceful_shutdown": LAST_ANSWERS_S,
     }
+
+
+def _allow_open(wanted: int) -> None:
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if now != resource.RLIM_INFINITY and now < allowed:
+        with suppress(ValueError, OSError):  # some systems have another bound, which they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 def _uvicorn(settings: ApiSettings) -> None:

@@ -36,7 +36,6 @@ from store.objects import (
     ObjectExists,
     ObjectInfo,
     ObjectMissing,
-    OpenObject,
     StoredObject,
     StoreError,
     StoreUnavailable,
@@ -97,12 +96,12 @@ class PosixStore:
                 raise StoreError(f"{key}: {len(data)} bytes read of {status.st_size}")
             return StoredObject(_info(key, status), data)
 
-    def open(self, key: str) -> OpenObject:
+    def open(self, key: str) -> OpenFile:
         """Open an object to be read in pieces, which it remains whatever is put in its place."""
         with _faults(key):
             descriptor = self._descriptor(key)
             try:
-                return _OpenFile(descriptor, _info(key, _file_status(descriptor, key)))
+                return OpenFile(descriptor, _info(key, _file_status(descriptor, key)))
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -333,13 +332,18 @@ class PosixStore:
             yield from _walk(folder, prefix)
 
 
-class _OpenFile:
+class OpenFile:
     """A file that is open; its descriptor is closed with it, or when it is forgotten."""
 
     def __init__(self, descriptor: int, info: ObjectInfo) -> None:
         self.info = info
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - until `close`
         self._turn = threading.Lock()
+
+    @property
+    def descriptor(self) -> int:
+        """Of the file, until `close`."""
+        return self._file.fileno()
 
     def read(self, start: int, length: int) -> bytes:
         """Exactly these bytes. Raises `StoreError` where the file was cut short in place."""

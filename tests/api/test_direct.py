@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from api import heads
 from api.app import create_app
 from api.direct import DirectAnswers
+from api.disk_files import Content
 from api.joined import JoinedWrites
 from tests.api import conftest
 from tests.api.conftest import eventually, settings
@@ -227,7 +228,7 @@ class Big:
             return None
         self.direct += 1
         body = request.split(b" ")[1] * 500_000
-        return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body), body
+        return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body), Content(body)
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "http":
@@ -349,9 +350,10 @@ class Known:
     fields = heads.Fields([b"range"])
 
     def answer(self, request: bytes):
-        if heads.target(request) != b"/a" or self.fields.of(request) != []:
+        target, rest = heads.cut(request)
+        if target != b"/a" or self.fields.of(target, rest) != ():
             return None
-        return b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n", b"GET /a"
+        return b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n", Content(b"GET /a")
 
     async def __call__(self, scope, receive, send) -> None:
         body = f"{scope['method']} {scope['path']}".encode()

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.serving import MOST_OPEN
 from api.settings import ApiSettings
 from store.posix import PosixStore
 from tests.api.conftest import eventually
@@ -47,11 +49,11 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(server: str, folder: Path):
-    """The port and the process of a server."""
+def running(server: str, folder: Path, *before: str):
+    """The port and the process of a server; `before` is the beginning of the command."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "api"],
+        [*before, sys.executable, "-m", "api"],
         env=environment(folder, API_SERVER=server, API_PORT=str(port), API_WRITE_TOKEN="mine"),
         cwd=folder,
         stderr=subprocess.PIPE,
@@ -173,3 +175,10 @@ def test_a_server_that_cannot_be_had_is_refused_by_the_name_of_the_setting(tmp_p
     assert ended.returncode
     assert told in ended.stderr
     assert "API_SERVER" in ended.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_more_may_be_open_than_the_system_allows_at_first(server, folder):
+    with running(server, folder, "sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh") as (_, process):
+        allowed, most = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    assert allowed == min(MOST_OPEN, most) > 256

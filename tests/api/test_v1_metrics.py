@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.metrics import BUCKETS_S, Metrics
 from tests.api.world import NOON, made
 
 
@@ -76,3 +78,19 @@ def test_two_applications_count_for_themselves(publisher, serve):
     first, second = serve(), serve()
     first.get("/list-all/")
     assert ("api_requests_total", tuple(sorted(("/list-all/", "GET", "200")))) not in scraped(second)
+
+
+def test_how_long_answers_took_is_told_as_prometheus_own_client_tells_it():
+    ours, route = Metrics(), "/v1/images/{file}"
+    theirs = CollectorRegistry()
+    seen = Histogram("api_request_seconds", "-", ["route"], buckets=BUCKETS_S, registry=theirs)
+    for seconds in (0.0, 0.0009, *BUCKETS_S, 0.3, 11.0):
+        ours.count(route, "GET", 200, 1, seconds)
+        seen.labels(route).observe(seconds)
+
+    def told(registry) -> list[str]:
+        lines = generate_latest(registry).decode().splitlines()
+        return [line for line in lines if line.startswith("api_request_seconds_") and "_created" not in line]
+
+    assert told(ours.registry) == told(theirs)
+    assert len(told(theirs)) == len(BUCKETS_S) + 3
