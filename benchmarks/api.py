@@ -7,8 +7,9 @@
 - `page`: what a browser loads of the viewer, but for the outlines of lands and places.
 
 wrk loads with 16 connections, the servers take turns, figures are medians over the rounds. nginx sends files of the
-page cache; ours is `python -m api` on a folder, on S3, and run by granian where that is installed; the replaced way is
-Flask under Waitress, with one boto3 client on an S3 server of this machine. CPU is the server's own, its children
+page cache; ours is `python -m api` on a folder, on S3, and run by granian where that is installed; "granian alone" has
+an application that returns bytes and does nothing else, which tells what granian leaves to be reached; the replaced way
+is Flask under Waitress, with one boto3 client on an S3 server of this machine. CPU is the server's own, its children
 counted and its S3 server not. The programs `wrk` and `nginx` are needed. On a busy machine only ratios mean something.
 """
 
@@ -47,6 +48,7 @@ SCANS = f"/v1/scans?site={api_world.SITE}&product=reflectivity"
 
 UVICORN, GRANIAN, ON_S3 = "ours, uvicorn", "ours, granian", "ours, uvicorn, S3"
 NGINX, REPLACED = "nginx", "replaced"
+BARE = "granian alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,18 @@ class Goal:
 
 def compare_images(extent: Extent) -> list[Goal]:
     """Images by both addresses, from every server."""
-    with _house(NGINX, UVICORN, GRANIAN, ON_S3, REPLACED) as house:
+    with _house(NGINX, UVICORN, GRANIAN, BARE, ON_S3, REPLACED) as house:
         old, new = _addresses(house)
-        static = house.way(NGINX, "static", [f"/{picture.new}" for picture in house.world.pictures])
+        names = [f"/{picture.new}" for picture in house.world.pictures]
+        static = house.way(NGINX, "static", names)
+        bare = [house.way(BARE, "bytes in memory", names)] if BARE in house.servers else []
         theirs = house.way(REPLACED, "old address", old)
         ours = {
             (name, asked): house.way(name, asked, paths)
             for name in house.ours
             for asked, paths in (("old address", old), ("digest", new))
         }
-        ways = [static, *ours.values(), theirs]
+        ways = [static, *ours.values(), *bare, theirs]
         take_turns(ways, house.folder, extent.seconds, extent.rounds)
     _show("images of 300 KB", ways, static)
     goals = []
@@ -217,6 +221,8 @@ def _house(*names: str) -> Iterator[House]:
             servers[GRANIAN] = stack.enter_context(
                 api_servers.ours(folder, str(store.root), API_SERVER="granian")
             )
+        if BARE in names and _has_granian():
+            servers[BARE] = stack.enter_context(api_servers.granian_alone(folder, images))
         if {REPLACED, ON_S3} & set(names):
             servers |= _on_s3(names, world, folder, stack)
         yield House(world, folder, servers)
