@@ -15,8 +15,9 @@ from dwd_assets.archive import Archive, Content
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import version_path
 from store import cas, keys
+from store.damaged import DamagedDocument
 from store.ledger import Kept, Source
-from store.objects import ObjectMissing, StoreError
+from store.objects import ObjectMissing
 
 MOST_CONTENTS = 8
 """Of a field, whose contents of the latest runs are known: one that tells its run is another one each time."""
@@ -112,4 +113,4 @@ def _decoded(data: bytes, key: str) -> dict[str, str]:
     try:
         return msgspec.json.decode(data, type=dict[str, str])
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise StoreError(f"{key}: not what the index of constants is: {fault}") from fault
+        raise DamagedDocument(f"not what the index of constants is: {fault}", key, data, b"{}") from fault

@@ -1,9 +1,10 @@
-"""Ledgers that cannot be read: set aside, begun anew, and made again from what the store has.
+"""Documents that cannot be read: set aside, begun anew, and ledgers made again from what the store has.
 
-A damaged document is kept in the quarantine and named by the ledger that takes its place. The next pass over the
-period first reads what lies in the store, and asks the server for the rest.
+A damaged document is kept in the quarantine. A ledger's is named by the one that takes its place; the next pass over
+the period first reads what lies in the store, and asks the server for the rest. Of the others (what a model has, what
+is known of reports, stations, constants) the next pass learns anew what it needs.
 
-What belongs here: mending ledgers. What does not: files that are damaged (`dwd_assets.verifying`, a pass's own look).
+What belongs here: mending documents. What does not: files that are damaged (`dwd_assets.verifying`, a pass's own look).
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.office import Log, Office
 from dwd_assets.progress import GRACE, SET_ASIDE, Done, Recorder
 from dwd_assets.run_fields import twin
-from store import keys, ledger
+from store import damaged, keys, ledger
+from store.damaged import DamagedDocument
 from store.ledger import DamagedLedger, Earlier, Kept, Ledger, Summary
 from store.objects import ObjectInfo, ObjectMissing, Store
 
 MOST_AT_ONCE = 8
-"""Damaged ledgers that one piece of work mends on its way."""
+"""Damaged documents that one piece of work mends on its way."""
 
 FROM_STORE = "known from the store alone"
 """What is noted of a file that a ledger was told of when it was made again."""
@@ -54,16 +56,25 @@ def archive(office: Office, collection: Collection, period: str, log: Log) -> Se
 
 
 def mended(office: Office, deadline: Callable[[str], datetime], log: Log, work: Callable[[], T]) -> T:
-    """What comes of some work, done again after each damaged ledger that it met was set aside.
+    """What comes of some work, done again after each damaged document that it met was set aside.
 
-    `deadline` is that of a period of the collection. Raises `DamagedLedger` where there are too many.
+    `deadline` is that of a period of the collection. Raises what it met where there is too much of it.
     """
     for _ in range(MOST_AT_ONCE):
         try:
             return work()
         except DamagedLedger as fault:
             log(set_aside(office, deadline, fault))
+        except DamagedDocument as fault:
+            log(begin_anew(office, fault))
     return work()
+
+
+def begin_anew(office: Office, fault: DamagedDocument) -> str:
+    """Put a document that knows nothing in place of a damaged one, which is kept, and tell so. Raises `StoreError`."""
+    kept_as = office.archive.quarantine(fault.key, fault.data)
+    damaged.begin_anew(office.store, fault)
+    return f"{fault}; kept as {kept_as}, and begun anew"
 
 
 def set_aside(office: Office, deadline: Callable[[str], datetime], fault: DamagedLedger) -> str:

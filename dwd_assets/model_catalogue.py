@@ -26,8 +26,9 @@ from dwd_assets.opendata.listing import Entry, parse_listing
 from dwd_assets.opendata.messages import Body, Request
 from dwd_assets.selection import Selection
 from store import keys
+from store.damaged import DamagedDocument
 from store.kinds import learned
-from store.objects import ObjectMissing, Store, StoreError
+from store.objects import ObjectMissing, Store
 
 _SINGLE, _LEVELS = "r", "lvt1"
 _PROBED_LEVELS = ("100", "0.01")
@@ -88,14 +89,17 @@ class Lister:
 
 
 def read_catalogue(store: Store, model: str) -> ModelCatalogue:
-    """What is kept of a model's catalogue, an empty one where nothing is. Raises `StoreError`."""
+    """What is kept of a model's catalogue, an empty one where nothing is. Raises `StoreError` (`DamagedDocument`)."""
     key = keys.model_catalogue(model)
     try:
-        return msgspec.json.decode(store.get(key).data, type=ModelCatalogue)
+        data = store.get(key).data
     except ObjectMissing:
         return ModelCatalogue(model)
+    try:
+        return msgspec.json.decode(data, type=ModelCatalogue)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise StoreError(f"{key}: not what a catalogue is: {fault}") from fault
+        empty = msgspec.json.encode(ModelCatalogue(model))
+        raise DamagedDocument(f"not what a catalogue is: {fault}", key, data, empty) from fault
 
 
 def write_catalogue(store: Store, catalogue: ModelCatalogue) -> None:

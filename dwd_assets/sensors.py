@@ -20,7 +20,7 @@ from dwd_assets.archive import BelowFloor
 from dwd_assets.collections import Collection, begin
 from dwd_assets.following import begin_unattended
 from dwd_assets.jobs import live_job_name, sensor_name
-from dwd_assets.mending import set_aside
+from dwd_assets.mending import begin_anew, set_aside
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.partitions import recent_periods
@@ -28,6 +28,7 @@ from dwd_assets.progress import Due
 from dwd_assets.runs import DUE, LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import LIVE, end_lost_runs, is_under_way
 from store import ledger
+from store.damaged import DamagedDocument
 from store.kinds import learned
 from store.ledger import DamagedLedger, State
 
@@ -89,6 +90,10 @@ def tick(
         context.log.warning(told)
         if collection.made_of is None and begin(fault.period).date() >= first:
             return _asked(fault.period, memory, DUE)
+        return _nothing(told, memory)
+    except DamagedDocument as fault:
+        told = begin_anew(office, fault)
+        context.log.warning(told)
         return _nothing(told, memory)
 
 

@@ -17,9 +17,10 @@ from typing import TypeVar
 import msgspec
 
 from store import cas, keys
+from store.damaged import DamagedDocument
 from store.kinds import learned
 from store.ledger import Corrected, Source
-from store.objects import ObjectMissing, Store, StoreError
+from store.objects import ObjectMissing, Store
 
 
 class MergedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,9 +77,9 @@ S = TypeVar("S", ReportVersions, Intake)
 
 
 def read(store: Store) -> ReportVersions:
-    """What is known, nothing at first. Raises `StoreError`."""
+    """What is known, nothing at first. Raises `StoreError`, `DamagedDocument` among them."""
     try:
-        return _decoded(store.get(keys.REPORTS_KNOWN).data, ReportVersions, keys.REPORTS_KNOWN)
+        return _decoded(store.get(keys.REPORTS_KNOWN).data, ReportVersions(), keys.REPORTS_KNOWN)
     except ObjectMissing:
         return ReportVersions()
 
@@ -87,7 +88,9 @@ def update(store: Store, change: Callable[[ReportVersions], ReportVersions]) -> 
     """Change what is known, losing no other writer's change. Raises `StoreError`."""
 
     def encoded(before: bytes | None) -> bytes | None:
-        known = ReportVersions() if before is None else _decoded(before, ReportVersions, keys.REPORTS_KNOWN)
+        known = ReportVersions()
+        if before is not None:
+            known = _decoded(before, known, keys.REPORTS_KNOWN)
         after = change(known)
         return None if after == known else msgspec.json.encode(after)
 
@@ -126,11 +129,12 @@ def _intakes(store: Store, prefix: str) -> Iterator[tuple[str, Intake]]:
             data = store.get(info.key).data
         except ObjectMissing:  # closed meanwhile
             continue
-        yield info.key, _decoded(data, Intake, info.key)
+        yield info.key, _decoded(data, Intake(()), info.key)
 
 
-def _decoded(data: bytes, kind: type[S], key: str) -> S:
+def _decoded(data: bytes, empty: S, key: str) -> S:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data, type=type(empty))
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise StoreError(f"{key}: not what is known of reports: {fault}") from fault
+        told = f"not what is known of reports: {fault}"
+        raise DamagedDocument(told, key, data, msgspec.json.encode(empty)) from fault

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 import msgspec
 
 from store import cas, keys
+from store.damaged import DamagedDocument
 from store.kinds import learned
-from store.objects import ObjectMissing, Store, StoreError
+from store.objects import ObjectMissing, Store
 
 
 @learned
@@ -27,7 +28,7 @@ class Station(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def read(store: Store) -> dict[str, Station]:
-    """All stations that are known, by id and in the order of ids. Raises `StoreError`."""
+    """All stations that are known, by id and in the order of ids. Raises `StoreError`, `DamagedDocument` among them."""
     try:
         return _decoded(store.get(keys.STATIONS).data)
     except ObjectMissing:
@@ -79,5 +80,6 @@ def _decoded(data: bytes) -> dict[str, Station]:
     try:
         stations = msgspec.json.decode(data, type=tuple[Station, ...])
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise StoreError(f"{keys.STATIONS}: not what the catalogue of stations is: {fault}") from fault
+        told = f"not what the catalogue of stations is: {fault}"
+        raise DamagedDocument(told, keys.STATIONS, data, b"[]") from fault
     return {station.id: station for station in stations}

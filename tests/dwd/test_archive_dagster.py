@@ -195,6 +195,17 @@ def test_a_damaged_ledger_is_mended_by_a_run_and_holds_up_no_other_period(dagste
     assert dagster.world.ledger(NOON) == whole
 
 
+@pytest.mark.parametrize(
+    ("name", "key"), [("icon-d2", keys.model_catalogue("icon-d2")), ("poi", keys.REPORTS_KNOWN)]
+)
+def test_a_sensor_puts_aside_what_it_cannot_read_and_goes_on(dagster, name, key):
+    dagster.world.store.put(key, b"{")
+    assert dagster.asked(name) == []
+    (period,) = dagster.asked(name)
+    assert dagster.run(period, dagster.collections[name].asset).success
+    assert dagster.world.store.get(key).data != b"{"
+
+
 def test_a_run_that_tells_of_a_loss_outlives_the_routine_ones(dagster, monkeypatch):
     monkeypatch.setattr(jobs, "KEEP_ROUTINE_RUNS", timedelta(0))
     ended = [

@@ -1,4 +1,4 @@
-"""A ledger that cannot be read costs no other period, is kept, and is made again of what the store has."""
+"""A document that cannot be read costs no other one, is kept, and is made again of what store and server have."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dwd_assets import cli, forecasts, mending, status
+from dwd_assets.archive import digest
 from dwd_assets.collections import Collection, collections
 from dwd_assets.formats.paths import version_path
+from dwd_assets.model_catalogue import read_catalogue
 from dwd_assets.progress import SET_ASIDE
 from dwd_assets.simulator.faults import Fault
 from store import keys, ledger
+from store.damaged import DamagedDocument
 from store.ledger import DamagedLedger
 from store.objects import StoreError
 from tests.dwd.model_world import V1_FILES, World, opened
@@ -158,3 +161,54 @@ def test_a_file_that_did_not_come_is_still_missing_afterwards(world):
     worked_on(world)
     world.store.put(KEY, TORN)
     assert worked_on(world).summary.missing == 1
+
+
+# Documents of which nothing is lost that could not be learned again
+
+REMEMBERED = {
+    "what the model has": ("icon-d2", PERIOD, keys.model_catalogue("icon-d2")),
+    "constants": ("icon-d2", PERIOD, keys.constants("icon-d2")),
+    "stations": ("mosmix-l", "2026091609", keys.STATIONS),
+    "reports": ("poi", "20260916", keys.REPORTS_KNOWN),
+}
+
+
+@pytest.mark.parametrize(("name", "period", "key"), REMEMBERED.values(), ids=list(REMEMBERED))
+def test_what_cannot_be_read_of_what_was_known_is_kept_and_learned_again(world, name, period, key):
+    worked_on(world, period, name)
+    known, stored = world.store.get(key).data, contents(world)
+    kept = set(ledger.read(world.store, name, period).kept)
+    damaged = known[: len(known) // 2]
+    world.store.put(key, damaged)
+    world.store.delete([keys.ledger(name, period), keys.ledger_summary(name, period)])
+    worked_on(world, period, name)
+    assert set(ledger.read(world.store, name, period).kept) == kept
+    assert contents(world) == stored
+    assert len(world.store.get(key).data) == len(known)
+    aside = keys.quarantined(key, digest(damaged))
+    assert world.store.get(aside).data == damaged
+    assert sum(aside in line for line in world.lines) == 1
+
+
+def contents(world: World) -> dict[str, bytes]:
+    return {path: world.store.get(path).data for path in world.stored_files()}
+
+
+def test_a_batch_of_reports_that_cannot_be_read_stops_no_later_one(world):
+    torn = keys.open_report_intake("20260916T113000-1")
+    world.store.put(torn, TORN)
+    worked_on(world, "20260916", "poi")
+    assert ledger.read(world.store, "poi", "20260916").kept
+    assert [info.key for info in world.store.list(keys.OPEN_REPORT_INTAKES)] == []
+    assert world.store.get(keys.quarantined(torn, digest(TORN))).data == TORN
+
+
+def test_what_another_process_put_in_place_of_a_damaged_document_meanwhile_stays(world):
+    key = keys.model_catalogue("icon-d2")
+    world.store.put(key, TORN)
+    with pytest.raises(DamagedDocument, match=key) as raised:
+        read_catalogue(world.store, "icon-d2")
+    worked_on(world)
+    before = world.store.get(key).data
+    mending.begin_anew(world.office, raised.value)
+    assert world.store.get(key).data == before
