@@ -186,8 +186,11 @@ def constants(model: str) -> str:
 
 
 def raw_report(day: date, station: str, sha256: str) -> str:
-    """A POI report as it came, LZ4-packed, under the day on which it was fetched."""
-    return f"raw_poi/{day_name(day)}/{station}/{sha256}.csv.lz4"
+    """A POI report as it came, LZ4-packed, under the day on which it was fetched.
+
+    All stations share a folder: to make one for each, and to sync it, costs more than to write the report.
+    """
+    return f"raw_poi/{day_name(day)}/{station}-{sha256}.csv.lz4"
 
 
 def open_report_intake(name: str) -> str:

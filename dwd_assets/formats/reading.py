@@ -33,7 +33,7 @@ LONGEST_FILE = 1 << 30
 
 _GRIB, _BZIP2, _LZ4, _ZIP = b"GRIB", b"BZh", b"\x04\x22\x4d\x18", b"PK\x03\x04"
 _VERSION = re.compile(r"\.[0-9a-f]{12}", re.ASCII)
-_RAW_REPORT = re.compile(r"[0-9a-f]{64}\.csv", re.ASCII)
+_RAW_REPORT = re.compile(r"[A-Z0-9_]+-[0-9a-f]{64}\.csv", re.ASCII)
 _REPORTS, _POI_FORECAST = "-BEOB.csv", "-MOSMIX.csv"
 _ELEMENT = ("ExtendedData", "Forecast")
 
@@ -116,7 +116,7 @@ def _meant(path: Path) -> str:
         name = path.stem
     name = name.removesuffix(".lz4").removesuffix(".bz2")
     if _RAW_REPORT.fullmatch(name):
-        name = f"{path.parent.name}{_REPORTS}"
+        name = f"{name.partition('-')[0]}{_REPORTS}"
     return str(path.with_name(name))
 
 

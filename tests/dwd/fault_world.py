@@ -60,7 +60,7 @@ from store.location import open_store
 from store.objects import Store, StoreError
 from store.retry import Retry
 from tests.dwd.report_office import FOLDER as REPORTS_FOLDER
-from tests.dwd.report_office import Oracle, stored_days
+from tests.dwd.report_office import Oracle, raw_station, stored_days
 from tests.kernels import load_kernels
 
 CATALOGUE = Catalogue(
@@ -242,7 +242,7 @@ class Audit:
                 self.seen.add((key, digest(data)))
         for info in self.store.list("raw_poi/"):
             raw = lz4.frame.decompress(self.store.get(info.key).data)
-            self._expect((info.key.split("/")[2], raw) in self.truth.reports, info.key, "never on the server")
+            self._expect((raw_station(info), raw) in self.truth.reports, info.key, "never on the server")
         open_intakes = list(self.store.list(keys.OPEN_REPORT_INTAKES))
         for told in self.ledgers():
             is_merging = told.collection == "poi" and bool(open_intakes)
@@ -367,8 +367,7 @@ def _rows(data: bytes) -> tuple[tuple[str, str, frozenset[tuple[int, str]]], ...
 def check_days(store: Store, truth: Truth) -> None:
     """The day files are what plain rules make of the raw reports."""
     raw = [
-        (info.key.split("/")[2], lz4.frame.decompress(store.get(info.key).data))
-        for info in store.list("raw_poi/")
+        (raw_station(info), lz4.frame.decompress(store.get(info.key).data)) for info in store.list("raw_poi/")
     ]
     oracle = Oracle.of((station, truth.reports[station, data], data) for station, data in raw)
     days: dict[tuple[str, date], object] = {key: rows for key, rows in oracle.days.items() if rows}

@@ -20,7 +20,7 @@ from dwd_assets.simulator.server import Plan, Simulator
 from dwd_assets.simulator.world import File
 from store import ledger
 from store.ledger import Corrected, Ledger
-from store.objects import Store, StoreUnavailable
+from store.objects import ObjectInfo, Store, StoreUnavailable
 from store.retry import Retry
 
 FOLDER = "/weather/weather_reports/poi/"
@@ -127,10 +127,15 @@ def raw_reports(
 ) -> Iterator[tuple[str, datetime, bytes]]:
     """The raw reports in a store; `times` tells from station and bytes when they were changed on the server."""
     for info in store.list("raw_poi/"):
-        _, _, station, name = info.key.split("/")
+        station = raw_station(info)
         data = lz4.frame.decompress(store.get(info.key).data)
-        assert name == f"{hashlib.sha256(data).hexdigest()}.csv.lz4"
+        assert info.key.endswith(f"/{station}-{hashlib.sha256(data).hexdigest()}.csv.lz4")
         yield station, times(station, data), data
+
+
+def raw_station(raw: ObjectInfo) -> str:
+    """The station that a raw report is of."""
+    return raw.key.rpartition("/")[2].partition("-")[0]
 
 
 def stored_days(store: Store) -> dict[tuple[str, date], Cells]:

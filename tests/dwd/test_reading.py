@@ -229,7 +229,7 @@ def test_reports_are_what_csv_finds(worker):
     [
         f"10315-BEOB.csv.{DIGITS}",
         "10315-BEOB.csv.lz4",
-        f"raw_poi/20230412/10315/{'0f' * 32}.csv.lz4",
+        f"raw_poi/20230412/10315-{'0f' * 32}.csv.lz4",
     ],
 )
 def test_versions_and_raw_reports_are_read_as_what_they_are_of(name, read, worker):

@@ -33,6 +33,7 @@ from tests.dwd.report_office import (
     ledgers,
     open_office,
     raw_reports,
+    raw_station,
     serving,
     stored_days,
     told_corrections,
@@ -278,7 +279,7 @@ def test_the_ledger_has_the_source_of_the_latest_report_in_a_file(simulator, off
     assert kept.source.url == f"{simulator.url}{FOLDER}K611_-BEOB.csv"
     assert kept.as_of == kept.source.modified < kept.source.fetched_at == simulator.clock.now()
     assert kept.source.etag
-    raw = f"raw_poi/{TODAY}/K611_/{kept.source.sha256}.csv.lz4"
+    raw = f"raw_poi/{TODAY}/K611_-{kept.source.sha256}.csv.lz4"
     assert office.store.head(raw).size > 0
 
 
@@ -413,7 +414,7 @@ def test_a_new_header_stops_its_station_alone_until_the_next_day_begins_with_it(
         assert "snow" in today.failed[path("10315")]
         assert local_store.get(path("10315")).data == before
         assert noon + HOUR in stored_days(local_store)["10384", noon.date()]
-        assert len(list(local_store.list(f"raw_poi/{TODAY}/10315/"))) == 2
+        assert [raw_station(one) for one in local_store.list(f"raw_poi/{TODAY}/")].count("10315") == 2
         assert reports_due(office, simulator.clock.now()) == ()
 
         simulator.clock.turn(midnight + timedelta(minutes=40))
