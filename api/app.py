@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from api import health, metrics, reference, viewer_files, writes
 from api.catalog import Catalog, Clock, utc_now
+from api.disk_files import DiskFiles
 from api.envelope import Envelope
 from api.errors import ApiError
 from api.events import Broadcaster, Stream, end_with_the_process
@@ -37,6 +38,7 @@ from api.opener import Opener
 from api.pictures import Pictures
 from api.polled import Polled, PolledDocuments
 from api.reading import Reader
+from api.replies import Answer
 from api.settings import ApiSettings
 from api.shortpath import ShortPath
 from api.v1 import problems
@@ -62,10 +64,15 @@ FIRST_LOOK_S = 2.0
 class Api:
     """The ASGI application: what FastAPI answers, and what is answered ahead of it."""
 
-    def __init__(self, fastapi: FastAPI, front: Hot) -> None:
+    def __init__(self, fastapi: FastAPI, front: Hot, files: DiskFiles) -> None:
         self.fastapi = fastapi
         self._front = front
-        self.answer = front.answer
+        self._files = files
+
+    def answers(self) -> Answer:
+        """What answers requests on the wire, for a server that sends files: they are held open from now on."""
+        self._files.are_sent = True
+        return self._front.answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or live through a lifespan."""
@@ -95,8 +102,9 @@ def create_app(
     flights = Flights(STORE_THREADS, catalog.away)
     flags = Flags(opener, flights)
     broadcaster = Broadcaster(settings.event_clients, settings.heartbeat_seconds)
-    watcher = Watcher(catalog, poll_s, ScanFeed(catalog, broadcaster).look)
     pictures = Pictures(opener, flights, settings.image_cache_bytes)
+    feed = ScanFeed(catalog, broadcaster)
+    watcher = Watcher(catalog, poll_s, (feed.look, pictures.files.forget_deleted))
     reader = Reader(catalog, flights)
     polled = Polled()
     radar = Radar.of(catalog, reader, pictures, settings.plane_cache_bytes, clock, polled)
@@ -137,7 +145,7 @@ def create_app(
     hot = HotAnswers(settings.origins)
     short = ShortPath(PolledDocuments(app, polled), {**legacy.routes(), **files.routes()}, hot)
     envelope = Envelope(Measured(short, counted), settings.origins)
-    return Api(app, Hot(envelope, hot, counted.count))
+    return Api(app, Hot(envelope, hot, counted.count), pictures.files)
 
 
 def _bare_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:

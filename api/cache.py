@@ -44,15 +44,30 @@ class BoundedCache(Generic[K, V]):
     def put(self, key: K, value: V, weight: int = 1) -> None:
         """Keep an entry in place of an earlier one of this key."""
         with self._lock:
-            self._drop(key)
+            gone = [
+                self._pop(key)
+            ]  # until the lock is open again: their end may take long, if they are files
             if weight > self._capacity:
                 return
             self._entries[key] = (value, weight)
             self._weight += weight
             while self._weight > self._capacity:
-                self._drop(next(iter(self._entries)))
+                gone.append(self._pop(next(iter(self._entries))))
 
-    def _drop(self, key: K) -> None:
+    def items(self) -> list[tuple[K, V]]:
+        """What is kept now, the least recently used first; nothing is taken to have been used."""
+        with self._lock:
+            return [(key, value) for key, (value, _) in self._entries.items()]
+
+    def drop(self, key: K) -> None:
+        """Keep an entry no more."""
+        with self._lock:
+            gone = self._pop(key)
+        del gone
+
+    def _pop(self, key: K) -> V | None:
         entry = self._entries.pop(key, None)
-        if entry is not None:
-            self._weight -= entry[1]
+        if entry is None:
+            return None
+        self._weight -= entry[1]
+        return entry[0]

@@ -9,25 +9,22 @@ is uvicorn's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from api import heads
-from api.disk_files import Content
 from api.joined import JoinedWrites
-
-Answer = Callable[[bytes], tuple[bytes, Content] | None]
-"""Head and content of the answer to a request, none where uvicorn has to read it."""
+from api.replies import Answer
 
 
 class DirectAnswers(JoinedWrites):
-    """A connection for `uvicorn.run(http=DirectAnswers)`, of an application that has `answer`."""
+    """A connection for `uvicorn.run(http=DirectAnswers)`, of an application that has `answers`."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*arguments, **named)
         config = named["config"]
         # Behind a prefix, an application knows its addresses by others than those on the wire.
-        self._answer: Answer | None = None if config.root_path else getattr(config.loaded_app, "answer", None)
+        answers = None if config.root_path else getattr(config.loaded_app, "answers", None)
+        self._answer: Answer | None = None if answers is None else answers()
         self._is_between = True
         self._answered_at = 0.0
         self._keeping: asyncio.TimerHandle | None = None

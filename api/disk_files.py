@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from api.cache import BoundedCache
 from store.objects import Store
-from store.posix import PosixStore
+from store.posix import OpenFile, PosixStore
 
 LEAST_BYTES = 65_536
 """From which size on a file is worth a system call of its own."""
@@ -25,10 +25,11 @@ LEAST_BYTES = 65_536
 MOST_FILES = 1_024
 """How many files are held open, where the process may have eight times as many."""
 
-DISKS = frozenset(("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs"))
-"""File systems whose pages are the kernel's, and come from a disk of this machine."""
+DISKS = frozenset((b"ext3", b"ext4", b"xfs"))
+"""File systems whose pages are the kernel's, come from a disk of this machine, and are told to be there or not."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_A_BYTE = bytearray(1)
 
 
 class DiskFile:
@@ -37,6 +38,7 @@ class DiskFile:
     __slots__ = ("_modified_ns", "descriptor", "size")
 
     def __init__(self, descriptor: int, status: os.stat_result) -> None:
+        """`status` is what it had before it was read."""
         self.descriptor = descriptor
         self.size = status.st_size
         self._modified_ns = status.st_mtime_ns
@@ -44,10 +46,27 @@ class DiskFile:
     def __del__(self) -> None:
         os.close(self.descriptor)
 
-    def is_untouched(self) -> bool:
-        """Whether nobody wrote into it since it was read; our own writers put another file in its place instead."""
-        status = os.fstat(self.descriptor)
-        return status.st_size == self.size and status.st_mtime_ns == self._modified_ns
+    def is_at_hand(self) -> bool:
+        """Whether it is as it was read, and its ends are in memory, so that to send it waits for no disk.
+
+        Our own writers put another file in its place; whoever writes into it while it is sent changes what is sent.
+        """
+        try:
+            status = os.fstat(self.descriptor)
+            if status.st_size != self.size or status.st_mtime_ns != self._modified_ns:
+                return False
+            for place in (0, self.size - 1):
+                os.preadv(self.descriptor, [_A_BYTE], place, os.RWF_NOWAIT)
+        except OSError:  # also BlockingIOError: not in memory
+            return False
+        return True
+
+    def is_deleted(self) -> bool:
+        """Whether it has no name any more: what it takes of the disk is free once it is closed."""
+        try:
+            return os.fstat(self.descriptor).st_nlink == 0
+        except OSError:
+            return True
 
 
 class Content(NamedTuple):
@@ -58,20 +77,21 @@ class Content(NamedTuple):
 
 
 class DiskFiles:
-    """Reads objects, and holds the files open that were read last."""
+    """Reads objects, and holds the files open that were read last, where they are sent (`are_sent`)."""
 
     def __init__(self) -> None:
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._held: BoundedCache[Hashable, DiskFile] = BoundedCache(min(MOST_FILES, allowed // 8))
+        self.are_sent = False
 
     def read(self, store: Store, key: str) -> Content:
         """The object at `key`. Raises what the store raises."""
-        if not isinstance(store, PosixStore):
+        if not self.are_sent or not isinstance(store, PosixStore):
             return Content(store.get(key).data)
         opened = store.open(key)
         try:
-            data = opened.read(0, opened.info.size)
-            return Content(data, _held(opened.descriptor) if len(data) >= LEAST_BYTES else None)
+            data = opened.read(0, opened.status.st_size)
+            return Content(data, _disk_file(opened) if len(data) >= LEAST_BYTES else None)
         finally:
             opened.close()
 
@@ -80,25 +100,27 @@ class DiskFiles:
         self._held.put(place, file)
 
     def get(self, place: Hashable) -> DiskFile | None:
-        """The file of that name."""
+        """The file of that name, if one is held."""
         return self._held.get(place)
 
+    def forget_deleted(self) -> None:
+        """Close the files that were deleted; for a thread of its own."""
+        for place, file in self._held.items():
+            if file.is_deleted():
+                self._held.drop(place)
 
-def _held(descriptor: int) -> DiskFile | None:
+
+def _disk_file(opened: OpenFile) -> DiskFile | None:
     """A file of its own for what is open, if it is one on a disk; none also where no more may be open."""
     with suppress(OSError):
-        status = os.fstat(descriptor)
-        if _is_on_disk(status.st_dev):
-            return DiskFile(os.dup(descriptor), status)
+        if _is_on_disk(opened.status.st_dev):
+            return DiskFile(os.dup(opened.descriptor), opened.status)
     return None
 
 
 @lru_cache(maxsize=16)
 def _is_on_disk(device: int) -> bool:
-    """Whether a file system is one of `DISKS`, by what the kernel says is mounted (proc(5)), if it does."""
-    name = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        mounts = [line.split() for line in _MOUNTS.read_text().splitlines()]
-    except OSError:
-        return False
-    return any(mount[2] == name and mount[mount.index("-") + 1] in DISKS for mount in mounts)
+    """Whether a file system is one of `DISKS`, by what the kernel says is mounted (proc(5)). Raises `OSError`."""
+    name = b"%d:%d" % (os.major(device), os.minor(device))
+    mounts = [line.split(b" ") for line in _MOUNTS.read_bytes().split(b"\n") if line]
+    return any(mount[2] == name and mount[mount.index(b"-") + 1] in DISKS for mount in mounts)

@@ -31,6 +31,9 @@ REMEMBERED = 1_024
 REMEMBERED_BYTES = 2_048
 """How long such a head may be."""
 
+MOST_FIELDS = 8
+"""How many headers that matter a plain request may have: no browser sends half as many."""
+
 
 def cut(request: bytes) -> tuple[bytes, bytes]:
     """What a request asks for, and what is behind that, if it is a GET; empty where it is none, or comes in pieces."""
@@ -52,7 +55,6 @@ class Fields:
         self._names = frozenset(names)
         known = b"|".join(re.escape(name) for name in sorted(self._names | FRAMING))
         self._known = re.compile(rb"\n(" + known + rb"):([^\r]*)\r", re.IGNORECASE)
-
         self._remembered = lru_cache(maxsize=REMEMBERED)(self._read)
 
     def of(self, target: bytes, rest: bytes) -> tuple[Header, ...] | None:
@@ -64,7 +66,10 @@ class Fields:
     def _read(self, rest: bytes) -> tuple[Header, ...] | None:
         if _REST.fullmatch(rest) is None:
             return None
-        found = [(name.lower(), value.strip(b" \t")) for name, value in self._known.findall(rest)]
+        found = self._known.findall(rest)
+        if len(found) > MOST_FIELDS:
+            return None
+        found = [(name.lower(), value.strip(b" \t")) for name, value in found]
         mattering = tuple(_mattering(found))
         return mattering if all(name in self._names for name, _ in mattering) else None
 

@@ -32,13 +32,13 @@ EVENTS = "/v1/events"
 
 
 class Metrics(Collector):
-    """Counts of one application, from one thread: what an image takes in all leaves no time for locks."""
+    """Counts of one application, which counts in one thread, the loop's, and so without locks."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
         self._answers: dict[tuple[str, str, int], int] = {}
         self._routes: dict[str, _Route] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
 
     def count(self, route: str, method: str, status: int, sent: int, seconds: float) -> None:
         """Take an answer into account."""

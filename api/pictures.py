@@ -42,7 +42,7 @@ class Pictures:
         self._store = store
         self._flights = flights
         self.cache: BoundedCache[tuple[str, str], bytes] = BoundedCache(capacity_bytes)
-        self._files = DiskFiles()
+        self.files = DiskFiles()
 
     def still(self, key: str, image: Image | Document, holds: Callable[[], bool]) -> Still:
         """The way to the same bytes again, while `holds` and they are in memory."""
@@ -50,7 +50,7 @@ class Pictures:
 
         def content() -> Content | None:
             data = self.cache.get(place) if holds() else None
-            return None if data is None else Content(data, self._files.get(place))
+            return None if data is None else Content(data, self.files.get(place))
 
         return content
 
@@ -72,7 +72,7 @@ class Pictures:
             raise Unavailable("the store does not answer; try again") from fault
 
     def _fetch(self, key: str, image: Image | Document) -> bytes:
-        data, file = self._files.read(self._store(), key)
+        data, file = self.files.read(self._store(), key)
         digest = hashlib.sha256(data).hexdigest()
         if digest != image.sha256:
             log.error("%s: sha256 is %s, its snapshot says %s", key, digest, image.sha256)
@@ -80,5 +80,5 @@ class Pictures:
         place = (key, image.sha256)
         self.cache.put(place, data, len(data))
         if file is not None:
-            self._files.keep(place, file)
+            self.files.keep(place, file)
         return data

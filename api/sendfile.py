@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 
 from api.disk_files import DiskFile
@@ -26,9 +27,9 @@ class SendFile:
     def send(self, head: bytes, file: DiskFile) -> int:
         """How many bytes of a head and the file behind it the network took; what it did not is the transport's to send.
 
-        None were where the connection is broken or not one to be sent on like this: the transport will tell.
+        0 where the connection is broken, which the transport will find out, or where this is no way to send on it.
         """
-        if self._socket is None or not file.is_untouched():
+        if self._socket is None or not file.is_at_hand():
             return 0
         try:
             taken = self._socket.send(head, _MORE)
@@ -48,8 +49,16 @@ class SendFile:
 
 
 def _own(transport: asyncio.Transport) -> socket.socket | None:
-    """The transport's socket by another descriptor; none where it has none, or what it sends is encrypted first."""
+    """The transport's socket by another descriptor; none where it has none, or what it sends is encrypted first.
+
+    None also where connections have half of all descriptors: the other half is for connections without a second one.
+    """
     shared = transport.get_extra_info("socket")
     if not _MORE or shared is None or transport.get_extra_info("sslcontext") is not None:
         return None
-    return socket.socket(fileno=os.dup(shared.fileno()))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    number = os.dup(shared.fileno())  # the lowest that is free
+    if number >= allowed // 2:
+        os.close(number)
+        return None
+    return socket.socket(fileno=number)

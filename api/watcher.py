@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from api.catalog import Catalog
 
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Refreshes the catalog every `poll_s` seconds, and at once when nudged; then calls `looked`, in its thread."""
+    """Refreshes the catalog every `poll_s` seconds, and at once when nudged; then calls each of `looked`."""
 
-    def __init__(self, catalog: Catalog, poll_s: float, looked: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, catalog: Catalog, poll_s: float, looked: Sequence[Callable[[], None]] = ()) -> None:
         self._catalog = catalog
         self._poll_s = poll_s
         self._looked = looked
@@ -43,7 +43,8 @@ class Watcher:
             self._wake.clear()
             try:
                 self._catalog.refresh()
-                self._looked()
+                for each in self._looked:
+                    each()
             except Exception:
                 log.exception("following the store failed; trying again")
             self._polled.set()

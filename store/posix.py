@@ -101,7 +101,7 @@ class PosixStore:
         with _faults(key):
             descriptor = self._descriptor(key)
             try:
-                return OpenFile(descriptor, _info(key, _file_status(descriptor, key)))
+                return OpenFile(descriptor, key, _file_status(descriptor, key))
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -335,8 +335,10 @@ class PosixStore:
 class OpenFile:
     """A file that is open; its descriptor is closed with it, or when it is forgotten."""
 
-    def __init__(self, descriptor: int, info: ObjectInfo) -> None:
-        self.info = info
+    def __init__(self, descriptor: int, key: str, status: os.stat_result) -> None:
+        """`status` is what the file had when it was opened."""
+        self.info = _info(key, status)
+        self.status = status
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - until `close`
         self._turn = threading.Lock()
 

@@ -51,8 +51,12 @@ class Watched:
         self.direct: list[bytes] = []
         self.asked: list[str] = []
 
+    def answers(self):
+        self._answer = self._app.answers()
+        return self.answer
+
     def answer(self, request: bytes):
-        answer = self._app.answer(request)
+        answer = self._answer(request)
         if answer is not None:
             self.direct.append(request)
         return answer
@@ -223,6 +227,9 @@ class Big:
     def __init__(self) -> None:
         self.direct = 0
 
+    def answers(self):
+        return self.answer
+
     def answer(self, request: bytes):
         if not heads.ends_a_head(request):
             return None
@@ -349,6 +356,9 @@ class Known:
 
     fields = heads.Fields([b"range"])
 
+    def answers(self):
+        return self.answer
+
     def answer(self, request: bytes):
         target, rest = heads.cut(request)
         if target != b"/a" or self.fields.of(target, rest) != ():
@@ -367,7 +377,8 @@ async def told(protocol, known: Known, pieces) -> tuple[bytes, bool]:
     quiet = {"log_level": "critical", "server_header": False, "date_header": False, "proxy_headers": False}
     config = uvicorn.Config(known, http=protocol, ws="none", lifespan="off", **quiet)
     config.load()
-    connection, sink = protocol(config=config, server_state=ServerState(), app_state={}), Sink()
+    state, sink = ServerState(), Sink()
+    connection = protocol(config=config, server_state=state, app_state={})
     connection.connection_made(sink)
     for piece in pieces:
         if not sink.closed:
@@ -375,6 +386,8 @@ async def told(protocol, known: Known, pieces) -> tuple[bytes, bool]:
         for _ in range(10):
             await asyncio.sleep(0)
     connection.connection_lost(None)
+    assert not state.connections
+    assert getattr(connection, "_keeping", None) is None
     return sink.sent, sink.closed
 
 

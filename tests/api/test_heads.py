@@ -158,3 +158,16 @@ def test_a_value_of_many_blanks_is_read_as_fast_as_any_other():
 )
 def test_the_end_of_a_head_ends_what_came(data, ends):
     assert heads.ends_a_head(data) is ends
+
+
+def test_what_is_remembered_of_heads_is_bounded():
+    fields = heads.Fields(NAMES)
+    crowd = b"Range: x\r\n" * (heads.MOST_FIELDS + 1)
+    assert fields.of(*heads.cut(PLAIN.replace(b"Host: x\r\n", crowd))) is None
+    fields = heads.Fields(NAMES)
+    long = PLAIN.replace(b"Host: x", b"X: " + b"x" * heads.REMEMBERED_BYTES)
+    assert fields.of(*heads.cut(long)) is not None
+    assert fields._remembered.cache_info().currsize == 0
+    for number in range(heads.REMEMBERED + 10):
+        assert fields.of(*heads.cut(PLAIN.replace(b"Host: x", b"X: %d" % number))) is not None
+    assert fields._remembered.cache_info().currsize == heads.REMEMBERED

@@ -62,6 +62,21 @@ def test_a_head_that_nothing_follows_goes_out_by_itself():
     assert run_loop(answer()) == [HEAD]
 
 
+def test_while_a_head_is_held_or_the_end_is_near_nothing_else_may_be_sent():
+    async def look():
+        wire = Wire()
+        joining = JoiningTransport(wire, asyncio.get_running_loop())
+        told = [joining.is_quiet()]
+        joining.write(HEAD)
+        told.append(joining.is_quiet())
+        await asyncio.sleep(0.01)
+        told.append(joining.is_quiet())
+        wire.closed = True
+        return [*told, joining.is_quiet()]
+
+    assert run_loop(look()) == [True, False, True, False]
+
+
 def test_parts_of_a_stream_are_not_held_back():
     async def answer():
         wire = Wire()

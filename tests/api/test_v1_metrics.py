@@ -5,7 +5,7 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.metrics import BUCKETS_S, Metrics
+from api.metrics import BUCKETS_S, EVENTS, Metrics
 from tests.api.world import NOON, made
 
 
@@ -94,3 +94,11 @@ def test_how_long_answers_took_is_told_as_prometheus_own_client_tells_it():
 
     assert told(ours.registry) == told(theirs)
     assert len(told(theirs)) == len(BUCKETS_S) + 3
+
+
+def test_answers_that_last_for_hours_are_no_latencies():
+    ours = Metrics()
+    ours.count(EVENTS, "GET", 200, 50, 7_200.0)
+    told = generate_latest(ours.registry).decode()
+    assert f'api_response_bytes_total{{route="{EVENTS}"}} 50.0' in told
+    assert "api_request_seconds_count" not in told
