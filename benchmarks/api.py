@@ -6,11 +6,12 @@
 - `events`: a thousand clients of `/v1/events`, and how late they hear of a scan once it is written.
 - `page`: what a browser loads of the viewer, but for the outlines of lands and places.
 
-wrk loads with 16 connections, the servers take turns, figures are medians over the rounds. nginx sends files of the
-page cache; ours is `python -m api` on a folder, on S3, and run by granian where that is installed; "granian alone" has
-an application that returns bytes and does nothing else, which tells what granian leaves to be reached; the replaced way
-is Flask under Waitress, with one boto3 client on an S3 server of this machine. CPU is the server's own, its children
-counted and its S3 server not. The programs `wrk` and `nginx` are needed. On a busy machine only ratios mean something.
+wrk loads with 16 connections, by one thread and by two (`benchmarks.api_load`), the servers take turns, figures are
+medians over the rounds. nginx sends files of the page cache; ours is `python -m api` on a folder, on S3, and run by
+granian where that is installed; "granian alone" has an application that returns bytes and does nothing else, which
+tells what granian leaves to be reached; the replaced way is Flask under Waitress, with one boto3 client on an S3 server
+of this machine. CPU is the server's own, its children counted and its S3 server not. The programs `wrk` and `nginx` are
+needed. On a busy machine only ratios mean something.
 """
 
 from __future__ import annotations
