@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from api.conditional import Asked, byte_range, gzip_wanted, not_modified
 from api.replies import Body, Header, Reply, Still
 
 
-def negotiated(body: Body, asked: Asked, headers: tuple[Header, ...]) -> Reply:
-    """A document in the encoding that the client takes, or 304. Raises `PreconditionFailed`."""
+def negotiated(
+    body: Body, asked: Asked, headers: tuple[Header, ...], still: Callable[[bytes], Still] | None = None
+) -> Reply:
+    """A document in the encoding that the client takes, or 304; `still` makes the way to the bytes that are sent.
+
+    Raises `PreconditionFailed`.
+    """
     chosen = body.chosen(gzip_wanted(asked.get(b"accept-encoding", b"")))
+    again = None if still is None else still(chosen.data)
+    whole = Reply(200, (*headers, *chosen.headers), chosen.data, again)
     if not_modified(asked, chosen.etag):
-        return Reply(304, (*headers, (b"etag", chosen.etag)))
-    return Reply(200, (*headers, *chosen.headers), chosen.data)
+        return Reply(304, (*headers, (b"etag", chosen.etag)), whole=whole)
+    return whole
 
 
 def partial(

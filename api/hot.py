@@ -1,8 +1,8 @@
-"""Images that were asked for before: ahead of every other middleware, the answer as it was given then.
+"""What was asked for before: ahead of every other middleware, the answer as it was given then.
 
 An image takes the network longer than us only where nothing is decided about it again. So an answer that has not
 changed is kept with the way to tell so (`Reply.still`), and goes out whenever a request asks for no more than its
-address. All other requests are handed on.
+address; a document's, in the same coding, and for a second (`api.seconds`). All other requests are handed on.
 
 `Hot` answers ASGI requests. `Hot.answer` answers requests as they are on the wire, for a server that asks it before it
 reads them (`api.direct`).
@@ -11,7 +11,7 @@ reads them (`api.direct`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -21,19 +21,30 @@ from api import heads
 from api.cache import BoundedCache
 from api.disk_files import Content
 from api.envelope import always, for_anyone, new_request_id
-from api.replies import Header, Reply, Still
+from api.replies import VARIES, Header, Reply, Still
 
 Count = Callable[[str, str, int, int, float], None]
 """Takes an answer into account: route, method, status, bytes, seconds."""
 
-ANSWERS = 8_192
-"""How many addresses are remembered; their bytes are those of `Pictures`, under its bound."""
+KEPT_BYTES = 32_000_000
+"""Bound of what is remembered, with the documents; the bytes of images are those of `Pictures`, under its bound."""
+
+ENTRY_BYTES = 2_500
+"""What an answer weighs beside its address and its document: two heads, most of all."""
 
 DECIDING = frozenset((b"range", b"if-range", b"if-match", b"if-none-match", b"x-request-id"))
-"""Request headers on which an image's answer depends; but for an `If-None-Match` of just the tag that it has."""
+"""Request headers on which an answer depends; but for an `If-None-Match` of just the tag that it has."""
 
 ORIGIN = b"origin"
 """The header on which it depends where not all origins are allowed."""
+
+CODING = b"accept-encoding"
+"""The header on which a document's answer depends, which says so."""
+
+_OF_A_BODY = frozenset((b"content-type", b"content-encoding"))
+
+Address = tuple[bytes, tuple[bytes, ...] | None]
+"""What is asked for as it is on the wire, and of a document the codings that are taken."""
 
 _NOTHING = Content(b"")
 
@@ -66,41 +77,47 @@ class HotAnswers:
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._always = always(origins)
         self._deciding = DECIDING if for_anyone(origins) else DECIDING | {ORIGIN}
-        self._fields = heads.Fields(self._deciding)
-        self._kept: BoundedCache[bytes, Kept] = BoundedCache(ANSWERS)
+        self._matters = self._deciding | {CODING}
+        self._fields = heads.Fields(self._matters)
+        self._kept: BoundedCache[Address, Kept] = BoundedCache(KEPT_BYTES)
 
     def learn(self, scope: Scope, reply: Reply, route: str) -> None:
-        """Keep the answer to a request, if it is one that holds on."""
-        address = scope.get("raw_path")
-        if reply.still is None or not address or scope["query_string"]:
+        """Keep the answer to a request, if it is one that holds on; of a 304, the whole one."""
+        reply = reply.whole or reply
+        target, is_document = _target(scope), VARIES in reply.headers
+        if reply.still is None or not target or (scope["query_string"] and not is_document):
             return
+        address = target, _codings(scope["headers"]) if is_document else None
         (etag,) = (value for name, value in reply.headers if name == b"etag")
-        unchanged = [header for header in reply.headers if header[0] != b"content-type"]
+        known = self._kept.get(address)
+        if known is not None and known.etag == etag and known.still() is not None:
+            return
+        unchanged = [header for header in reply.headers if header[0] not in _OF_A_BODY]
         whole = self._head(200, reply.whole_headers)
-        self._kept.put(address, Kept(etag, whole, self._head(304, unchanged), reply.still, route))
+        kept = Kept(etag, whole, self._head(304, unchanged), reply.still, route)
+        weight = ENTRY_BYTES + len(target) + (len(reply.body) if is_document else 0)
+        self._kept.put(address, kept, weight)
 
     def find(self, scope: Scope) -> tuple[Kept, bool] | None:
         """What is kept for a request that asks for no more than its address, and whether the client has it already."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
+        if scope["type"] != "http" or scope["method"] != "GET":
             return None
-        kept = self._kept.get(scope.get("raw_path") or b"")
-        if kept is None:
-            return None
-        return self._found(kept, (each for each in scope["headers"] if each[0] in self._deciding))
+        return self._found(_target(scope), [each for each in scope["headers"] if each[0] in self._matters])
 
     def find_head(self, request: bytes) -> tuple[Kept, bool] | None:
         """The same for a request as it is on the wire; none also for anything but the whole head of a plain GET."""
         target, rest = heads.cut(request)
-        kept = self._kept.get(target)
+        fields = self._fields.of(target, rest)
+        return None if fields is None else self._found(target, fields)
+
+    def _found(self, target: bytes, fields: Sequence[Header]) -> tuple[Kept, bool] | None:
+        kept = self._kept.get((target, None)) or self._kept.get((target, _codings(fields)))
         if kept is None:
             return None
-        fields = self._fields.of(target, rest)
-        return None if fields is None else self._found(kept, fields)
-
-    @staticmethod
-    def _found(kept: Kept, deciding: Iterable[Header]) -> tuple[Kept, bool] | None:
         known = False
-        for name, value in deciding:
+        for name, value in fields:
+            if name == CODING:
+                continue
             if name != b"if-none-match" or value != kept.etag:
                 return None
             known = True
@@ -109,6 +126,17 @@ class HotAnswers:
     def _head(self, status: int, headers: Iterable[Header]) -> Head:
         own = (*headers, *self._always)
         return Head(status, own, b"".join(b"%b: %b\r\n" % header for header in own) + b"\r\n")
+
+
+def _target(scope: Scope) -> bytes:
+    """What a request asks for, as it is on the wire; empty where that is not known."""
+    path: bytes = scope.get("raw_path") or b""
+    query: bytes = scope["query_string"]
+    return path + b"?" + query if path and query else path
+
+
+def _codings(headers: Iterable[Header]) -> tuple[bytes, ...]:
+    return tuple(value for name, value in headers if name == CODING)
 
 
 class Hot:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 from api.answers import negotiated, partial
@@ -23,7 +23,8 @@ from api.flags import Flags
 from api.listing import EMPTY, Listing
 from api.pictures import NAMES, Pictures, entity_tag, object_key
 from api.reading import Reader
-from api.replies import PNG, Body, Header, Reply
+from api.replies import PNG, VARIES, Body, Header, Reply, Still
+from api.seconds import within_a_second
 from api.shortpath import Ask, ShortRoute
 from store import keys
 from store.objects import ObjectMissing
@@ -45,7 +46,6 @@ _LIST_CACHE = (b"cache-control", b"max-age=2, stale-while-revalidate=5")
 stale list, since 7 s lie behind both."""
 _DATA_CACHE = (b"cache-control", b"max-age=60, stale-while-revalidate=3600")
 _FLAG_CACHE = (b"cache-control", b"no-cache")
-_VARY = (b"vary", b"Accept-Encoding")
 _RANGES = (b"accept-ranges", b"bytes")
 
 
@@ -67,6 +67,14 @@ class Address:
     def of(self, listing: Listing) -> tuple[Scan, Image] | None:
         """What a listing has here."""
         return listing.image(self.level, self.scan_key, self.product, self.index)
+
+
+class _Chosen(NamedTuple):
+    """What a list is asked of: a site's days or live window, and when the view that has the window was begun."""
+
+    site: str
+    listing: Listing
+    begun: int | None
 
 
 class Legacy:
@@ -92,33 +100,34 @@ class Legacy:
         }
 
     async def _list_all(self, ask: Ask) -> Reply:
-        site, listing = await self._asked_listing(ask)
-        return self._answer(listing.all_lists, site, listing, ask.headers, listing.newest)
+        chosen = await self._asked_listing(ask)
+        return self._answer(chosen.listing.all_lists, chosen, ask.headers, chosen.listing.newest)
 
     async def _list(self, ask: Ask) -> Reply:
         level = _choice(LEVELS, ask.segments[0], "level must be 2 or 3")
         if not _PRODUCT.fullmatch(ask.segments[1]):
             raise BadRequest("not a product name")
-        site, listing = await self._asked_listing(ask)
-        body = listing.product_list(level, ask.segments[1])
-        return self._answer(body, site, listing, ask.headers, listing.newest_of(level))
+        chosen = await self._asked_listing(ask)
+        body = chosen.listing.product_list(level, ask.segments[1])
+        return self._answer(body, chosen, ask.headers, chosen.listing.newest_of(level))
 
     async def _code(self, ask: Ask) -> Reply:
-        site, listing = await self._asked_listing(ask)
-        if listing.options is None:
+        chosen = await self._asked_listing(ask)
+        options = chosen.listing.options
+        if options is None:
             raise NotFound("no product codes yet")
-        return self._answer(listing.options, site, listing, ask.headers, listing.newest_of(3))
+        return self._answer(options, chosen, ask.headers, chosen.listing.newest_of(3))
 
     async def _flag(self, ask: Ask) -> Reply:
         site = asked_site(ask.query, self._catalog.primary_site)
-        return negotiated(await self._flags.read(site), ask.headers, (_FLAG_CACHE, _VARY))
+        return negotiated(await self._flags.read(site), ask.headers, (_FLAG_CACHE, VARIES))
 
     async def _data(self, ask: Ask) -> Reply:
         address, extension = _address(*ask.segments)
         begun, listing, scan, image = await self._find(address)
         if extension == "json":
             body = listing.metadata(scan, address.product, address.index)
-            return negotiated(body, ask.headers, (_DATA_CACHE, _VARY, *self._modified(scan.published)))
+            return negotiated(body, ask.headers, (_DATA_CACHE, VARIES, *self._modified(scan.published)))
         try:
             return await self._png(address, scan, image, ask.headers, begun)
         except ObjectMissing:
@@ -145,14 +154,16 @@ class Legacy:
         still = self._pictures.still(key, image, lambda: self._catalog.still(address.site, begun))
         return partial(data, PNG, etag, headers, asked, still)
 
-    async def _asked_listing(self, ask: Ask) -> tuple[str, Listing]:
+    async def _asked_listing(self, ask: Ask) -> _Chosen:
         """The site that `?site=` or the setting names, with its live window or the day of `?day=`."""
         site = asked_site(ask.query, self._catalog.primary_site)
         day = _asked_day(ask.query)
         view = await self._reader.view(site)
         if view is None:
-            return site, EMPTY
-        return site, view.window if day is None else await self._reader.day(site, view, day)
+            return _Chosen(site, EMPTY, None)
+        if day is None:
+            return _Chosen(site, view.window, view.begun)
+        return _Chosen(site, await self._reader.day(site, view, day), None)
 
     async def _find(self, address: Address, fresh: bool = False) -> tuple[int | None, Listing, Scan, Image]:
         """What the snapshots list at an address, and when the view that says so was begun: none if none says so yet.
@@ -181,16 +192,21 @@ class Legacy:
             return Unavailable("the store does not answer; try again")
         return NotFound("no such image")
 
-    def _answer(
-        self, body: Body, site: str, listing: Listing, asked: Asked, newest: datetime | None
-    ) -> Reply:
+    def _answer(self, body: Body, chosen: _Chosen, asked: Asked, newest: datetime | None) -> Reply:
         """A list or menu, whose freshness is told by headers: its bytes change only when the data do."""
-        headers: list[Header] = [_LIST_CACHE, _VARY, *self._modified(listing.published)]
+        site, listing, begun = chosen
+        headers: list[Header] = [_LIST_CACHE, VARIES, *self._modified(listing.published)]
         if newest is not None:
             age_s = max(0, int((self._clock() - newest).total_seconds()))
             headers.append((b"x-data-age", b"%d" % age_s))
         headers.append((b"x-data-stale", b"true" if self._catalog.health(site).stale else b"false"))
-        return negotiated(body, asked, tuple(headers))
+        if begun is None:
+            return negotiated(body, asked, tuple(headers))
+
+        def still(data: bytes) -> Still:
+            return within_a_second(self._clock, lambda: self._catalog.still(site, begun), data)
+
+        return negotiated(body, asked, tuple(headers), still)
 
     def _modified(self, published: datetime | None) -> tuple[Header, ...]:
         """`Last-Modified`, unless it would lie ahead of `Date`."""

@@ -9,14 +9,17 @@ What belongs here: addresses and whether their answers hold. What does not: what
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.client import OK
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.cache import BoundedCache
 from api.conditional import Asked, headers_of
 from api.errors import ApiError
+from api.hot import HotAnswers
 from api.replies import Reply
+from api.seconds import Clock, within_a_second
 from api.shortpath import ROUTE
 from api.v1 import problems
 
@@ -64,9 +67,11 @@ class Polled:
 class PolledDocuments:
     """ASGI middleware that gives what `polled` keeps, and hands on the rest."""
 
-    def __init__(self, app: ASGIApp, polled: Polled) -> None:
+    def __init__(self, app: ASGIApp, polled: Polled, hot: HotAnswers, clock: Clock) -> None:
         self._app = app
         self._polled = polled
+        self._hot = hot
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give a document that still holds, or hand the request on."""
@@ -79,6 +84,10 @@ class PolledDocuments:
             reply = document.answer(headers_of(scope))
         except ApiError as error:
             reply = problems.reply_to(error, scope)
+        whole = reply.whole or reply
+        if whole.status == OK:
+            still = within_a_second(self._clock, document.holds, whole.body)
+            self._hot.learn(scope, replace(whole, still=still), scope[ROUTE])
         await reply.send(send)
 
 

@@ -26,6 +26,9 @@ Answer = Callable[[bytes], tuple[bytes, Content] | None]
 JSON = b"application/json"
 PNG = b"image/png"
 
+VARIES: Header = (b"vary", b"Accept-Encoding")
+"""Of a document in the encoding that a client takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -36,6 +39,8 @@ class Reply:
     body: bytes = b""
     still: Still | None = field(default=None, compare=False)
     """Whether the same may be answered again, where that is known."""
+    whole: Reply | None = field(default=None, compare=False)
+    """Of a 304, the answer that one who does not have the document gets, where that is known."""
 
     @property
     def whole_headers(self) -> tuple[Header, ...]:

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from api.answers import negotiated
 from api.conditional import headers_of
 from api.errors import NotFound
-from api.replies import Body, Header, Representation
+from api.replies import VARIES, Body, Header, Representation
 from api.v1.routing import as_response
 
 BUILT = Path(__file__).parent / "viewer" / "dist"
@@ -46,7 +46,6 @@ _HASHED = "assets/"
 
 _FOR_EVER: Header = (b"cache-control", b"public, max-age=31536000, immutable")
 _ASK_FIRST: Header = (b"cache-control", b"no-cache")
-_VARY: Header = (b"vary", b"Accept-Encoding")
 _PAGE_HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", POLICY.encode("ascii")),
     (b"referrer-policy", b"no-referrer"),
@@ -112,4 +111,4 @@ def _file(request: Request, files: Mapping[str, Body], name: str, holds: Header)
 
 
 def _answer(request: Request, body: Body, headers: tuple[Header, ...]) -> Response:
-    return as_response(negotiated(body, headers_of(request.scope), (*headers, _VARY)))
+    return as_response(negotiated(body, headers_of(request.scope), (*headers, VARIES)))

@@ -10,10 +10,8 @@ from pydantic import BaseModel
 
 from api.answers import negotiated
 from api.conditional import headers_of
-from api.replies import Body, Header
+from api.replies import VARIES, Body, Header
 from api.v1.routing import as_response
-
-_VARY = (b"vary", b"Accept-Encoding")
 
 
 def send(
@@ -25,7 +23,7 @@ def send(
     """A document, or 304; with the address of the next page, relative so that it holds behind any proxy."""
     body = Body.json(msgspec.Raw(document.model_dump_json().encode()))
     further = () if next_cursor is None else ((b"link", _next(request, next_cursor)),)
-    return as_response(negotiated(body, headers_of(request.scope), (*headers, *further, _VARY)))
+    return as_response(negotiated(body, headers_of(request.scope), (*headers, *further, VARIES)))
 
 
 def _next(request: Request, next_cursor: str) -> bytes:

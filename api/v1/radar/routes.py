@@ -26,7 +26,7 @@ from api.errors import NotFound, Unavailable
 from api.pictures import Pictures
 from api.polled import ENTRY_BYTES, Document, Holds, Polled
 from api.reading import Reader
-from api.replies import JSON, Body, Header, Reply
+from api.replies import JSON, VARIES, Body, Header, Reply
 from api.v1 import paging
 from api.v1.limits import Limit
 from api.v1.problems import bad, documented
@@ -52,7 +52,6 @@ BODIES_BYTES = 64_000_000
 GEOJSON = b"application/geo+json"
 
 _SOON: Header = (b"cache-control", b"public, max-age=2, stale-while-revalidate=5")
-_VARY: Header = (b"vary", b"Accept-Encoding")
 
 _GROUPS = dict.fromkeys([*LEVEL2, *(coded.look.name for coded in CODED.values())])
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -192,7 +191,7 @@ class Radar:
         """
 
         def answer(asked: Asked) -> Reply:
-            return negotiated(body, asked, (_SOON, _VARY, *further, *self._freshness(site)))
+            return negotiated(body, asked, (_SOON, VARIES, *further, *self._freshness(site)))
 
         if holds is not None:
             self.polled.keep(request.scope, Document(answer, holds, body.weight))
