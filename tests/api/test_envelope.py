@@ -156,7 +156,7 @@ def test_a_request_id_is_kept_where_it_is_one(client):
 
 def test_a_fault_of_ours_is_json_with_a_request_id(client, monkeypatch):
     monkeypatch.setattr("api.answers.gzip_wanted", lambda _: 1 / 0)
-    answer = client.get("/list-all/")
+    answer = client.get("/list-all/", headers={"accept-encoding": "none has asked so before"})
     assert answer.status_code == 500
     assert answer.json() == {"error": "internal error"}
     assert answer.headers["x-request-id"]
