@@ -44,9 +44,8 @@ class BoundedCache(Generic[K, V]):
     def put(self, key: K, value: V, weight: int = 1) -> None:
         """Keep an entry in place of an earlier one of this key."""
         with self._lock:
-            gone = [
-                self._pop(key)
-            ]  # until the lock is open again: their end may take long, if they are files
+            # Until the lock is open again: their end may take long, if they are files.
+            gone = [self._pop(key)]
             if weight > self._capacity:
                 return
             self._entries[key] = (value, weight)

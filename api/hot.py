@@ -95,7 +95,8 @@ class HotAnswers:
         unchanged = [header for header in reply.headers if header[0] not in _OF_A_BODY]
         whole = self._head(200, reply.whole_headers)
         kept = Kept(etag, whole, self._head(304, unchanged), reply.still, route)
-        weight = ENTRY_BYTES + len(target) + (len(reply.body) if is_document else 0)
+        weight = ENTRY_BYTES + len(target) + sum(map(len, address[1] or ()))
+        weight += len(reply.body) if is_document else 0
         self._kept.put(address, kept, weight)
 
     def find(self, scope: Scope) -> tuple[Kept, bool] | None:

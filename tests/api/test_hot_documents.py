@@ -188,6 +188,17 @@ def test_of_documents_with_invented_queries_no_more_are_kept_than_fit():
     assert kept[-1] == most + 49
 
 
+def test_codings_that_clients_invent_weigh_what_they_take():
+    answers = HotAnswers(("*",))
+    reply = Reply(200, (VARIES, (b"etag", b'"a"')), b"[]", lambda: None)
+    asked = []
+    for number in range(1_200):
+        asked.append(scope(b"/list-all/"))
+        asked[-1]["headers"] = [(b"accept-encoding", b"%d" % number + b"x" * 60_000)]
+        answers.learn(asked[-1], reply, "/list-all/")
+    assert 0 < sum(answers.find(one) is not None for one in asked) * 60_000 <= KEPT_BYTES
+
+
 def test_images_with_a_query_are_not_kept():
     answers = HotAnswers(("*",))
     reply = Reply(200, ((b"content-type", PNG), (b"etag", b'"a"')), b"png", lambda: None)
