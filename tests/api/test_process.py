@@ -134,8 +134,7 @@ def test_it_starts_from_the_environment_and_serves_what_is_published(client, fol
     assert client.get("/list-all/").json() == {"hydrometeor": {}, "precipitation": {}, "reflectivity": {}}
     now = datetime.now(UTC).replace(microsecond=0)
     scan = made("KPDT", now - timedelta(minutes=6))
-    # The archive day first: who sees the live scan then sees a head that names both days.
-    Publisher(PosixStore(folder)).publish(made("KPDT", datetime(2025, 4, 9, 12, tzinfo=UTC)), scan)
+    Publisher(PosixStore(folder)).publish(scan, made("KPDT", datetime(2025, 4, 9, 12, tzinfo=UTC)))
     eventually(lambda: scan.scan.key in client.get("/list-all/").json()["reflectivity"])
     image = next(iter(scan.objects.values()))
     assert client.get(f"/data/2/{scan.scan.key}_reflectivity_idx0/png").content == image

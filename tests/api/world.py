@@ -129,18 +129,20 @@ class Publisher:
         self._revision = 1
 
     def publish(self, *scans: Made) -> None:
-        """Add scans, or put them in place of earlier ones with the same key."""
+        """Add scans, or put them in place of earlier ones with the same key; who sees one of them sees all."""
         for one in scans:
             for key, data in one.objects.items():
                 self.store.put(key, data, "image/png")
         groups: dict[tuple[str, date], list[Scan]] = {}
         for one in scans:
             groups.setdefault((one.scan.key[:4], one.scan.start.date()), []).append(one.scan)
+        gone: set[str] = set()
         for (site, day), new in groups.items():
             before = self.snapshot(site, day).scans
             self._write(site, day, {**before, **{scan.key: scan for scan in new}})
-            replaced = _objects(before[scan.key] for scan in new if scan.key in before)
-            self.store.delete(sorted(replaced - _objects(new)))
+            gone |= _objects(before[scan.key] for scan in new if scan.key in before) - _objects(new)
+        self._announce({site for site, _ in groups})
+        self.store.delete(sorted(gone))
 
     def remove(self, scan_key: str) -> None:
         """Take a scan out of its day, then its images."""
@@ -148,6 +150,7 @@ class Publisher:
         scans = dict(self.snapshot(site, day).scans)
         gone = scans.pop(scan_key)
         self._write(site, day, scans)
+        self._announce({site})
         self.store.delete(sorted(_objects([gone])))
 
     def snapshot(self, site: str, day: date) -> Snapshot:
@@ -161,11 +164,9 @@ class Publisher:
     def touch(self, site: str, day: date) -> None:
         """Announce a day as changed."""
         self._revision += 1
-        self._announce(
-            site,
-            day,
-            msgspec.structs.replace(self._head(site).days[day.isoformat()], revision=self._revision),
-        )
+        line = msgspec.structs.replace(self._head(site).days[day.isoformat()], revision=self._revision)
+        self._tell(site, day, line)
+        self._announce({site})
 
     def _write(self, site: str, day: date, scans: dict[str, Scan]) -> None:
         self._revision += 1
@@ -173,14 +174,17 @@ class Publisher:
         listed = list(lists.listed(scans.values()))
         by_level = {level: [one for one in listed if one.level == level] for level in lists.LEVELS}
         heads = {level: _level_head(scans) for level, scans in by_level.items() if scans}
-        self._announce(site, day, DayHead(self._revision, heads))
+        self._tell(site, day, DayHead(self._revision, heads))
 
-    def _announce(self, site: str, day: date, line: DayHead) -> None:
+    def _tell(self, site: str, day: date, line: DayHead) -> None:
         days = dict(sorted({**self._head(site).days, day.isoformat(): line}.items()))
-        head = Head(site, self._revision, days)
-        self.store.put(keys.head(site), encode(head))
-        sites = {**self._index().sites, site: SiteHead(self._revision, head.newest_of_levels())}
-        self.store.put(keys.HEAD_INDEX, encode(HeadIndex(dict(sorted(sites.items())))))
+        self.store.put(keys.head(site), encode(Head(site, self._revision, days)))
+
+    def _announce(self, sites: Iterable[str]) -> None:
+        heads = {site: self._head(site) for site in sites}
+        told = {site: SiteHead(head.revision, head.newest_of_levels()) for site, head in heads.items()}
+        index = HeadIndex(dict(sorted({**self._index().sites, **told}.items())))
+        self.store.put(keys.HEAD_INDEX, encode(index))
 
     def _head(self, site: str) -> Head:
         try:
