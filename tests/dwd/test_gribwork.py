@@ -411,13 +411,13 @@ def test_a_worker_that_was_killed_is_replaced():
 
 
 def test_a_worker_that_hangs_is_an_error_in_time_and_is_replaced():
-    with GribWorker(request_s=1.0) as worker:
+    with GribWorker(request_s=6.0) as worker:  # what is decoded has to come within it on a busy machine too
         worker.values(CCSDS.read_bytes(), "x")
         os.kill(worker.pid, signal.SIGSTOP)
         begin = time.monotonic()
-        with pytest.raises(FormatError, match=r"^slow\.grib2: not decoded within 1 s"):
+        with pytest.raises(FormatError, match=r"^slow\.grib2: not decoded within 6 s"):
             worker.values(CCSDS.read_bytes(), "slow.grib2")
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
         assert worker.values(CCSDS.read_bytes(), "x")
 
 
