@@ -143,7 +143,7 @@ def create_app(
     files = Files(catalog, reader, pictures)
     reference.describe(app)
     hot = HotAnswers(settings.origins)
-    short = ShortPath(PolledDocuments(app, polled, hot, clock), {**legacy.routes(), **files.routes()}, hot)
+    short = ShortPath(PolledDocuments(app, polled, hot), {**legacy.routes(), **files.routes()}, hot)
     envelope = Envelope(Measured(short, counted), settings.origins)
     return Api(app, Hot(envelope, hot, counted.count), pictures.files)
 

@@ -76,8 +76,7 @@ class HotAnswers:
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._always = always(origins)
-        self._deciding = DECIDING if for_anyone(origins) else DECIDING | {ORIGIN}
-        self._matters = self._deciding | {CODING}
+        self._matters = DECIDING | {CODING} | (frozenset() if for_anyone(origins) else {ORIGIN})
         self._fields = heads.Fields(self._matters)
         self._kept: BoundedCache[Address, Kept] = BoundedCache(KEPT_BYTES)
 

@@ -23,7 +23,7 @@ from api.flags import Flags
 from api.listing import EMPTY, Listing
 from api.pictures import NAMES, Pictures, entity_tag, object_key
 from api.reading import Reader
-from api.replies import PNG, VARIES, Body, Header, Reply, Still
+from api.replies import PNG, VARIES, Body, Header, Reply
 from api.seconds import within_a_second
 from api.shortpath import Ask, ShortRoute
 from store import keys
@@ -202,10 +202,7 @@ class Legacy:
         headers.append((b"x-data-stale", b"true" if self._catalog.health(site).stale else b"false"))
         if begun is None:
             return negotiated(body, asked, tuple(headers))
-
-        def still(data: bytes) -> Still:
-            return within_a_second(self._clock, lambda: self._catalog.still(site, begun), data)
-
+        still = within_a_second(self._clock, lambda: self._catalog.still(site, begun))
         return negotiated(body, asked, tuple(headers), still)
 
     def _modified(self, published: datetime | None) -> tuple[Header, ...]:

@@ -9,8 +9,7 @@ What belongs here: addresses and whether their answers hold. What does not: what
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from http.client import OK
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,7 +18,6 @@ from api.conditional import Asked, headers_of
 from api.errors import ApiError
 from api.hot import HotAnswers
 from api.replies import Reply
-from api.seconds import Clock, within_a_second
 from api.shortpath import ROUTE
 from api.v1 import problems
 
@@ -67,11 +65,10 @@ class Polled:
 class PolledDocuments:
     """ASGI middleware that gives what `polled` keeps, and hands on the rest."""
 
-    def __init__(self, app: ASGIApp, polled: Polled, hot: HotAnswers, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, polled: Polled, hot: HotAnswers) -> None:
         self._app = app
         self._polled = polled
         self._hot = hot
-        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give a document that still holds, or hand the request on."""
@@ -84,10 +81,7 @@ class PolledDocuments:
             reply = document.answer(headers_of(scope))
         except ApiError as error:
             reply = problems.reply_to(error, scope)
-        whole = reply.whole or reply
-        if whole.status == OK:
-            still = within_a_second(self._clock, document.holds, whole.body)
-            self._hot.learn(scope, replace(whole, still=still), scope[ROUTE])
+        self._hot.learn(scope, reply, scope[ROUTE])
         await reply.send(send)
 
 

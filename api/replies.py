@@ -18,7 +18,7 @@ from api.disk_files import Content
 Header = tuple[bytes, bytes]
 
 Still = Callable[[], Content | None]
-"""The body of an earlier answer while a request without conditions would get the same; none where it is unknown."""
+"""The content of an earlier answer while a request without conditions would get the same; none where it is unknown."""
 
 Answer = Callable[[bytes], tuple[bytes, Content] | None]
 """Head and content of the answer to a request as it is on the wire, none where another has to read it."""

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from api.catalog import Clock
 from api.disk_files import Content
 from api.replies import Still
 
-Clock = Callable[[], datetime]
 
+def within_a_second(clock: Clock, holds: Callable[[], bool]) -> Callable[[bytes], Still]:
+    """Makes the way to a body again while `holds`, until a second begins: by the clock, or of the time that passes."""
+    second = _second(clock)
 
-def within_a_second(clock: Clock, holds: Callable[[], bool], body: bytes) -> Still:
-    """The way to the same body again while `holds`, until a second begins: by the clock, or of the time that passes."""
-    content, second = Content(body), _second(clock)
-    return lambda: content if _second(clock) == second and holds() else None
+    def still(body: bytes) -> Still:
+        content = Content(body)
+        return lambda: content if _second(clock) == second and holds() else None
+
+    return still
 
 
 def _second(clock: Clock) -> tuple[int, datetime]:

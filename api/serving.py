@@ -20,7 +20,6 @@ HEAD_MS = 10_000
 LAST_ANSWERS_S = 10
 """How long answers that are under way at the end may take."""
 
-
 MOST_OPEN = 65_536
 """How many files and connections may be open, where the system lets us: it begins with 1,024 for programs that use
 `select`, and a thousand clients of events have one each."""

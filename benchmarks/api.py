@@ -222,7 +222,7 @@ def _house(*names: str) -> Iterator[House]:
             servers[GRANIAN] = stack.enter_context(
                 api_servers.ours(folder, str(store.root), API_SERVER="granian")
             )
-        if BARE in names and _has_granian():
+        if BARE in names and GRANIAN in servers:
             servers[BARE] = stack.enter_context(api_servers.granian_alone(folder, images))
         if {REPLACED, ON_S3} & set(names):
             servers |= _on_s3(names, world, folder, stack)

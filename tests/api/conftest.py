@@ -73,6 +73,22 @@ def api(store: Store, clock: Clock | None = None, **changes) -> Iterator[httpx.C
         yield client
 
 
+OF_THE_MOMENT = ("date", "x-request-id")
+
+
+def lasting(answer: httpx.Response) -> list[tuple[str, str]]:
+    """The headers of an answer that are the same the next time."""
+    return sorted(header for header in answer.headers.multi_items() if header[0] not in OF_THE_MOMENT)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request) -> str:
+    """The name of each event loop that uvicorn runs in."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop", reason="UVLOOP ABSENT: the server runs in asyncio's loop alone")
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def api_bucket(s3_server: S3Server) -> str:
     """A bucket for all tests of the API: the server takes longer to make one than most tests take."""

@@ -22,7 +22,7 @@ from api.direct import DirectAnswers
 from api.disk_files import Content
 from api.joined import JoinedWrites
 from tests.api import conftest
-from tests.api.conftest import eventually, settings
+from tests.api.conftest import OF_THE_MOMENT, eventually, settings
 from tests.api.raw_http import read, reads
 from tests.api.world import NOON, Clock, made
 from tests.loops import run as run_loop
@@ -30,7 +30,6 @@ from tests.loops import run as run_loop
 KEEP_S = 1
 PATH = b"/data/2/KPDT20250409_120000_V06_reflectivity_idx0/png"
 OTHER = PATH.replace(b"idx0", b"idx1")
-OF_THE_MOMENT = ("date", "x-request-id")
 
 
 def plain(path: bytes = PATH, *lines: bytes) -> bytes:
@@ -79,13 +78,6 @@ def world(publisher):
 def served(app, loop: str = "auto", **changes):
     changes = {"loop": loop, "log_level": "critical", "timeout_keep_alive": KEEP_S, **changes}
     return conftest.served(app, **changes)
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def loop(request) -> str:
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop", reason="UVLOOP ABSENT: the server runs in asyncio's loop alone")
-    return request.param
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ from datetime import timedelta
 import pytest
 
 from store.objects import StoreError
-from tests.api.conftest import eventually
+from tests.api.conftest import eventually, lasting
 from tests.api.world import NOON, Publisher, Switched, made
-
-OF_THE_MOMENT = ("date", "x-request-id")
 
 
 @pytest.fixture
@@ -41,10 +39,6 @@ def address(scan, which: str) -> str:
         "old address": f"/data/2/{scan.scan.key}_reflectivity_idx0/png",
         "digest": f"/v1/images/{image.name}",
     }[which]
-
-
-def lasting(answer) -> list[tuple[str, str]]:
-    return sorted(header for header in answer.headers.multi_items() if header[0] not in OF_THE_MOMENT)
 
 
 def test_a_second_answer_is_the_first_but_for_its_request_id(serve, path, decide_nothing):

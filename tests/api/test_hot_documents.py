@@ -7,10 +7,9 @@ import pytest
 from api.hot import ENTRY_BYTES, KEPT_BYTES, HotAnswers
 from api.replies import PNG, VARIES, Reply
 from api.seconds import within_a_second
-from tests.api.conftest import eventually
+from tests.api.conftest import eventually, lasting
 from tests.api.world import NOON, Clock, made
 
-OF_THE_MOMENT = ("date", "x-request-id")
 LISTS = [
     "/list-all/",
     "/list-all/?site=KPDT",
@@ -43,10 +42,6 @@ def decide_nothing(monkeypatch):
         monkeypatch.setattr("api.v1.routing._check_query", lambda *_: 1 / 0)
 
     return fail
-
-
-def lasting(answer) -> list[tuple[str, str]]:
-    return sorted(header for header in answer.headers.multi_items() if header[0] not in OF_THE_MOMENT)
 
 
 def asked(client, path: str, coding: str = "gzip", times: int = 1):
@@ -160,7 +155,7 @@ def test_a_second_passes_by_the_clock_and_by_the_time_that_passes(monkeypatch):
     monkeypatch.undo()
     clock, passed = Clock(), [5.2]
     monkeypatch.setattr("api.seconds.time", type("Time", (), {"monotonic": staticmethod(lambda: passed[0])}))
-    still = within_a_second(clock, lambda: True, b"list")
+    still = within_a_second(clock, lambda: True)(b"list")
     assert still().data == b"list"
     passed[0] = 5.9
     assert still() is not None

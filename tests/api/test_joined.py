@@ -116,10 +116,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_real_server_sends_whole_and_chunked_answers_and_heads_alone(loop):
-    if loop == "uvloop":
-        pytest.importorskip("uvloop", reason="UVLOOP ABSENT: the server runs in asyncio's loop alone")
     with (
         served(app, http=JoinedWrites, lifespan="off", loop=loop, timeout_graceful_shutdown=1) as port,
         socket.create_connection(("127.0.0.1", port), timeout=10) as wire,

@@ -10,10 +10,8 @@ import pytest
 from api.catalog import Catalog
 from api.polled import KEPT_BYTES, Document, Polled
 from api.v1.radar.routes import Radar
-from tests.api.conftest import eventually
+from tests.api.conftest import eventually, lasting
 from tests.api.world import NOON, made
-
-OF_THE_MOMENT = ("date", "x-request-id")
 
 POLLED = [
     "/v1/sites",
@@ -42,10 +40,6 @@ def _scans(publisher):
 def decide_nothing(monkeypatch):
     """Makes every request fail that FastAPI answers."""
     return lambda: monkeypatch.setattr("api.v1.routing._check_query", lambda *_: 1 / 0)
-
-
-def lasting(answer) -> list[tuple[str, str]]:
-    return sorted(header for header in answer.headers.multi_items() if header[0] not in OF_THE_MOMENT)
 
 
 @pytest.mark.parametrize("path", POLLED)

@@ -24,6 +24,7 @@ from api.sendfile import SendFile
 from store.posix import OpenFile, PosixStore
 from tests.api.conftest import eventually, served, settings
 from tests.api.raw_http import read
+from tests.api.test_joined import Wire
 from tests.api.world import NOON, Clock, Publisher, made
 from tests.loops import run as run_loop
 
@@ -325,22 +326,6 @@ def test_what_the_network_does_not_take_at_once_comes_from_memory(file, slow_s):
     assert got == b"".join(HEAD + content.data for content in contents)
 
 
-class Wire:
-    """A transport that notes what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-
-    def write(self, data) -> None:
-        self.written += bytes(data)
-
-    def writelines(self, parts) -> None:
-        self.written += b"".join(parts)
-
-    def __getattr__(self, name: str):
-        return lambda *_: None
-
-
 class Sent:
     """A connection that takes so many bytes."""
 
@@ -358,7 +343,7 @@ def test_the_transport_is_given_exactly_what_was_not_taken(file, taken):
         joining = JoiningTransport(wire, asyncio.get_running_loop())
         joining._sendfile = Sent(taken)
         joining.answer(HEAD, Content(BIG, file))
-        return wire.written
+        return b"".join(wire.writes)
 
     assert run_loop(answer()) == (HEAD + BIG)[taken:]
 
@@ -439,13 +424,6 @@ def test_what_is_no_plain_socket_is_left_alone(file, is_encrypted):
 
 
 # The API
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def loop(request) -> str:
-    if request.param == "uvloop":
-        pytest.importorskip("uvloop", reason="UVLOOP ABSENT: the server runs in asyncio's loop alone")
-    return request.param
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from api.pictures import Pictures
 from api.polled import ENTRY_BYTES, Document, Holds, Polled
 from api.reading import Reader
 from api.replies import JSON, VARIES, Body, Header, Reply
+from api.seconds import within_a_second
 from api.v1 import paging
 from api.v1.limits import Limit
 from api.v1.problems import bad, documented
@@ -191,7 +192,8 @@ class Radar:
         """
 
         def answer(asked: Asked) -> Reply:
-            return negotiated(body, asked, (_SOON, VARIES, *further, *self._freshness(site)))
+            still = None if holds is None else within_a_second(self.clock, holds)
+            return negotiated(body, asked, (_SOON, VARIES, *further, *self._freshness(site)), still)
 
         if holds is not None:
             self.polled.keep(request.scope, Document(answer, holds, body.weight))
