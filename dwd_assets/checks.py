@@ -7,6 +7,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from dwd_assets.progress import UNREAD
 from store.ledger import Summary
 
 WHOLE = "everything_expected_is_kept"
@@ -25,7 +26,8 @@ def specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             SOUND,
             asset=asset,
-            description="No file failed verification, no parameter or station vanished, no field is all missing.",
+            description="No file failed verification, no parameter or station vanished, no field is all missing; an "
+            "error where a row of a listing or an address could not be read.",
         ),
     ]
 
@@ -59,11 +61,12 @@ def _sound(asset: dg.AssetKey, summary: Summary) -> dg.AssetCheckResult:
         *([f"{summary.failed} files failed verification"] if summary.failed else []),
         *([f"{summary.unseen} files were never seen on the server"] if summary.unseen else []),
     ]
+    is_unread = any(line.startswith(UNREAD) for line in summary.warnings)
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=SOUND,
         passed=not lines,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if is_unread else dg.AssetCheckSeverity.WARN,
         description="; ".join(lines) or None,
         metadata=_numbers(summary, ("failed", "changed", "corrections")),
     )

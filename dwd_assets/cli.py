@@ -291,7 +291,7 @@ def _rebuild(options: argparse.Namespace) -> int:
         return _tell_made(
             mending.mended(
                 office,
-                collection.deadline,
+                partial(collection.deadline, office),
                 _log,
                 lambda: mending.make_again(office, collection, period, _log),
             )

@@ -36,7 +36,7 @@ class Collection:
 
     asset: the name of its Dagster asset, description: what that holds. hours: of the day at which a period begins;
     none where a period is a day. wait_s: between two looks for something due. due: its periods that something can
-    be fetched for, the soonest deadline first. archive: one pass over a period, which may tell of neighbouring
+    be fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each. archive: one pass over a period, which may tell of neighbouring
     periods too; its own first. deadline: when the server deletes a period. unattended: the paths that a period is
     expected to have which nobody looked at, and whether those are all. made_of: the asset that it is made of, none
     where it comes from the server.
@@ -47,9 +47,9 @@ class Collection:
     description: str
     hours: tuple[int, ...] | None
     wait_s: float
-    due: Callable[[Office, datetime], Sequence[Due]]
+    due: Callable[[Office, datetime, Log], Sequence[Due]]
     archive: Callable[[Office, str, Log], Sequence[Done]]
-    deadline: Callable[[str], datetime]
+    deadline: Callable[[Office, str], datetime]
     unattended: Callable[[Office, str], tuple[Sequence[str], bool]]
     made_of: str | None = None
 
@@ -91,9 +91,9 @@ def model_collection(model: str, settings: DwdSettings) -> Collection:
         description=f"Fields of {model.upper()} as GRIB2 in LZ4 frames, by run.",
         hours=tuple(range(0, 24, model_runs.run_hours(model))),
         wait_s=settings.fields_wait_minutes * 60,
-        due=lambda office, now: model_runs.runs_due(office, model, now),
+        due=lambda office, now, _: model_runs.runs_due(office, model, now),
         archive=lambda office, period, log: (model_runs.archive_run(office, model, begin(period), log),),
-        deadline=lambda period: model_runs.deadline(model, begin(period)),
+        deadline=lambda _, period: model_runs.deadline(model, begin(period)),
         unattended=lambda office, period: (
             model_runs.expected_paths(office, model, begin(period)),
             model_runs.knows_all(office, model),
@@ -120,7 +120,7 @@ class RegularLooks:
 
     idle: dict[str, int] = field(default_factory=dict)
 
-    def due(self, office: Office, now: datetime) -> Sequence[Due]:
+    def due(self, office: Office, now: datetime, _: Log) -> Sequence[Due]:
         """The runs of the last days, the earliest first. Raises `StoreError`."""
         model, found = regular_grid.MODEL, []
         run = model_runs.newest_run(model, now - REGRIDDED)
@@ -145,9 +145,9 @@ def mosmix_collection(product: MosmixProduct, settings: DwdSettings) -> Collecti
         description=f"MOSMIX_{product} point forecasts, a KMZ a station, by issue.",
         hours=issue_hours(product),
         wait_s=settings.forecasts_wait_minutes * 60,
-        due=lambda office, now: forecasts.issues_due(office, product, now),
+        due=lambda office, now, _: forecasts.issues_due(office, product, now),
         archive=lambda office, period, log: (forecasts.archive_issue(office, product, begin(period), log),),
-        deadline=lambda period: Issue(product, begin(period)).deadline,
+        deadline=lambda _, period: Issue(product, begin(period)).deadline,
         unattended=lambda office, period: (
             forecasts.expected_paths(office, product, begin(period)),
             bool(settings.mosmix_stations),
@@ -165,7 +165,7 @@ def reports_collection(settings: DwdSettings) -> Collection:
         wait_s=settings.reports_wait_minutes * 60,
         due=reports.reports_due,
         archive=_archive_reports,
-        deadline=lambda period: report_days.deadline(begin(period).date()),
+        deadline=lambda _, period: report_days.deadline(begin(period).date()),
         unattended=lambda office, period: (reports.expected_paths(office, begin(period).date()), False),
     )
 

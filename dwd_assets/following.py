@@ -54,7 +54,7 @@ def begin_unattended(office: Office, collection: Collection, now: datetime) -> t
     over = [
         period
         for period in collection.periods_between(known.seen_to, now)
-        if known.seen_to < period and collection.deadline(period) <= now
+        if known.seen_to < period and collection.deadline(office, period) <= now
     ][:MOST_AT_ONCE]
     begun = tuple(period for period in over if _begun(office, collection, period))
     _tell(office.store, collection.name, msgspec.structs.replace(known, seen_to=max((known.seen_to, *over))))
@@ -66,7 +66,7 @@ def _begun(office: Office, collection: Collection, period: str) -> bool:
     if ledger.read_summary(office.store, collection.name, period) is not None:
         return False
     missing, is_all = collection.unattended(office, period)
-    deadline = collection.deadline(period)
+    deadline = collection.deadline(office, period)
     began = False
 
     def change(before: Ledger) -> Ledger:

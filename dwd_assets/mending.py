@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -52,7 +53,7 @@ def archive(office: Office, collection: Collection, period: str, log: Log) -> Se
             make_again(office, collection, period, log)
         return collection.archive(office, period, log)
 
-    return mended(office, collection.deadline, log, work)
+    return mended(office, partial(collection.deadline, office), log, work)
 
 
 def mended(office: Office, deadline: Callable[[str], datetime], log: Log, work: Callable[[], T]) -> T:

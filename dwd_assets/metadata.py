@@ -27,6 +27,7 @@ def of_pass(done: Done, ledger: Ledger, now: datetime) -> Metadata:
         **_named("missing_files", (f"`{path}`" for path in ledger.missing)),
         **_named("failures", (f"`{path}`: {fault.reason}" for path, fault in ledger.failed.items())),
         **_named("strange", ledger.warnings),
+        **_named("not_read", done.faults),
     }
 
 

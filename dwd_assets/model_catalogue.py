@@ -22,7 +22,7 @@ from dwd_assets.office import Log
 from dwd_assets.opendata.addresses import NWP, parse_old, parse_v1
 from dwd_assets.opendata.client import Client
 from dwd_assets.opendata.errors import NotYet, OpendataError
-from dwd_assets.opendata.listing import Entry, parse_listing
+from dwd_assets.opendata.listing import Entry, UnreadRow, parse_listing
 from dwd_assets.opendata.messages import Body, Request
 from dwd_assets.selection import Selection
 from store import keys
@@ -67,11 +67,12 @@ class ModelCatalogue(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Lister:
-    """Lists folders of the server, and counts how often."""
+    """Lists folders of the server, counts how often, and keeps the rows that could not be read."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.requests = 0
+        self.unread: list[UnreadRow] = []
 
     def entries(self, folder: str) -> tuple[Entry, ...]:
         """What a folder has; nothing where there is no such folder. Raises `OpendataError`, `FormatError`."""
@@ -81,7 +82,9 @@ class Lister:
         except NotYet:
             return ()
         assert isinstance(page, Body)  # noqa: S101 - no version was known
-        return parse_listing(page.data, folder).entries
+        listing = parse_listing(page.data, folder)
+        self.unread += listing.unread
+        return listing.entries
 
     def folders(self, folder: str) -> tuple[str, ...]:
         """The folders in a folder."""

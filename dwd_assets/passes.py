@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from dwd_assets import mending, model_runs
 from dwd_assets.collections import (
@@ -100,21 +101,26 @@ def fetch(office: Office, collection: Collection, period: str | None, log: Log, 
     That a period cannot be fetched is told to `complain`, and the next one begun. Raises `StoreError` (`BelowFloor`
     too), and `OpendataError` where the server does not tell what is due.
     """
-    periods = [period] if period else _due(office, collection, log)
+    unread: list[str] = []
+    periods = [period] if period else _due(office, collection, log, unread.append)
+    for line in unread:
+        complain(f"{collection.name}: {line}")
     if not periods:
         # That no run is due is also what comes of a server that does not answer.
         office.client.look(_ANY_FOLDER)
         log(f"{collection.name}: nothing is due")
-        return 0
+        return FAULT if unread else 0
     statuses = [_passed(office, collection, each, log, complain) for each in periods]
+    statuses += [FAULT] if unread else []
     if len(periods) > 1:
         log(f"{collection.name}: {len(periods)} periods, {statuses.count(0)} of them complete")
     return FAULT if FAULT in statuses else max(statuses)
 
 
-def _due(office: Office, collection: Collection, log: Log) -> list[str]:
+def _due(office: Office, collection: Collection, log: Log, unread: Log) -> list[str]:
     """The periods that are due, the one that the server deletes first before the others."""
-    due = mending.mended(office, collection.deadline, log, lambda: collection.due(office, office.clock()))
+    deadline = partial(collection.deadline, office)
+    due = mending.mended(office, deadline, log, lambda: collection.due(office, office.clock(), unread))
     return [each.period for each in due]
 
 
@@ -128,6 +134,11 @@ def _passed(office: Office, collection: Collection, period: str, log: Log, compl
     now = office.clock()
     for each in (*others, own):
         log(told(each, now))
+    unread = dict.fromkeys(line for each in (*others, own) for line in each.faults)
+    for line in unread:
+        complain(f"{collection.name} {period}: {line}")
+    if unread:
+        return FAULT
     return LOST if _is_gone(own) else EXIT_STATUS[own.summary.state(now)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -34,6 +34,12 @@ UNATTENDED = "nobody looked at it while the server had it"
 SET_ASIDE = "its ledger could not be read and was set aside:"
 """How the warning of a ledger begins that was begun anew in place of a damaged one."""
 
+UNREAD = "not read:"
+"""How the warning of a ledger begins that names a row of a listing, or an address, which could not be read."""
+
+MOST_UNREAD = 20
+"""So many of them are named in a ledger; the log names all."""
+
 _RESTS = 8
 """What brought nothing for so long is asked for again after this part of that time."""
 
@@ -53,6 +59,8 @@ class Done:
 
     summary: the ledger afterwards. fetched: files that were stored, changed: those among them that replaced another
     content; failed: paths and reasons, of this pass. bytes_fetched: as they came. requests: to the server.
+    faults: what could not be read on the way, and costs no file as far as is known: a line each, which names the
+    row of a listing, the address or the setting.
     """
 
     summary: Summary
@@ -62,6 +70,7 @@ class Done:
     requests: int = 0
     seconds: float = 0.0
     failed: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
 
 
 def rest(retry: timedelta, since: datetime, deadline: datetime, now: datetime) -> timedelta:
@@ -77,6 +86,13 @@ def standing_warnings(before: Ledger) -> tuple[str, ...]:
     """The warnings of a ledger that no later look at the server makes untrue."""
     lines = (line for line in before.warnings if line.startswith((UNATTENDED, SET_ASIDE)))
     return tuple(line for line in lines if line != UNATTENDED or not before.kept)
+
+
+def unread_warnings(faults: Sequence[str]) -> tuple[str, ...]:
+    """The warnings of a ledger on what could not be read by the pass that looked last."""
+    more = len(faults) - MOST_UNREAD
+    lines = (f"{UNREAD} {fault}" for fault in faults[:MOST_UNREAD])
+    return (*lines, *((f"{UNREAD} {more} more",) if more > 0 else ()))
 
 
 class Recorder:

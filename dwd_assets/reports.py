@@ -67,7 +67,7 @@ _LATELY = 2 * _A_DAY
 _NAMED = 5
 
 
-def reports_due(office: Office, now: datetime) -> tuple[Due, ...]:
+def reports_due(office: Office, now: datetime, report: Log) -> tuple[Due, ...]:
     """The day of reports that a pass would be for: today (UTC), or none where no file on the server is new.
 
     Its deadline is when the first row that is not merged leaves the server. One request. Raises `OpendataError`
@@ -277,7 +277,7 @@ def _listed(office: Office, within_s: float = math.inf) -> dict[str, Entry]:
         listing = parse_listing(page, FOLDER)
     except FormatError as fault:
         raise Unavailable(str(fault)) from fault
-    named = ((_NAME.fullmatch(entry.name), entry) for entry in listing.entries if not entry.is_folder)
+    named = ((_NAME.fullmatch(entry.name), entry) for entry in listing.entries if entry.modified is not None)
     found = {match["station"]: entry for match, entry in named if match is not None}
     return {station: entry for station, entry in found.items() if _is_wanted(office.settings, station)}
 

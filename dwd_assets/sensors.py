@@ -10,6 +10,7 @@ it has ended.
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 import msgspec
@@ -24,7 +25,7 @@ from dwd_assets.mending import begin_anew, set_aside
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.partitions import recent_periods
-from dwd_assets.progress import Due
+from dwd_assets.progress import MOST_UNREAD, Due
 from dwd_assets.runs import DUE, LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import LIVE, end_lost_runs, is_under_way
 from store import ledger
@@ -86,7 +87,7 @@ def tick(
     try:
         return _looked(context, office, collection, first, memory)
     except DamagedLedger as fault:
-        told = set_aside(office, collection.deadline, fault)
+        told = set_aside(office, partial(collection.deadline, office), fault)
         context.log.warning(told)
         if collection.made_of is None and begin(fault.period).date() >= first:
             return _asked(fault.period, memory, DUE)
@@ -103,6 +104,7 @@ def _looked(
     """What comes of a look at the ledgers and the server. Raises `OpendataError`, `StoreError`."""
     now = office.clock()
     lost: Sequence[str] = ()
+    unread: list[str] = []
     if collection.made_of is None:
         begun = begin_unattended(office, collection, now)
         if begun:
@@ -110,7 +112,8 @@ def _looked(
         lost, memory = newly_lost(office, collection, memory, now, first, begun)
     try:
         office.archive.check_floor()
-        due = [one for one in collection.due(office, now) if begin(one.period).date() >= first]
+        found = collection.due(office, now, unread.append)
+        due = [one for one in found if begin(one.period).date() >= first]
     except (BelowFloor, OpendataError) as fault:
         if lost:
             return _told(lost[0], memory)
@@ -118,13 +121,16 @@ def _looked(
             return _nothing(f"paused: {fault}", memory)
         raise
 
+    for line in unread:
+        context.log.error(line)
+
     def kept(period: str) -> int:
         return _kept(office, collection, period)
 
     if lost and not any(_has_turn(one, memory, kept) for one in due):
         return _told(lost[0], memory)
     if not due:
-        return _nothing("nothing new on the server", memory)
+        return _nothing("; ".join(("nothing new on the server", *unread[:MOST_UNREAD])), memory)
     following, memory = next_turn(due, memory, kept, now)
     context.log.info(f"{len(due)} periods are due; {following.period} goes first, until {following.deadline}")
     return _asked(following.period, memory, DUE)

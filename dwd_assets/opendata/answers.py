@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -39,6 +40,13 @@ from dwd_assets.opendata.messages import Received, Request, Seen, Version
 
 _PAGE_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 16
+_STEP_BYTES = 1 << 20
+"""How much of a packed body is unpacked at a time."""
+
+_GZIP = 16
+"""Added to zlib's window bits: a gzip header and trailer."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _OWN_FAULTS = frozenset({408, 500, 502, 504})
 """Statuses by which a server, or a proxy before it, says that trying again may help."""
@@ -82,13 +90,14 @@ def receive(
 ) -> Received:
     """Take in a file, checked against what was announced, what was listed, and the limit.
 
-    Raises `Encoded`, `TooLarge`, `NotAsListed` (before the body is read, where the announced length tells), and
-    `Truncated`. That as many bytes come as were announced is seen to by urllib3 (see `pieces`).
+    A body that was packed with gzip for the transfer is unpacked. Raises `Encoded`, `TooLarge`, `NotAsListed` (before
+    the body is read, where the announced length tells), and `Truncated`. That as many bytes come as were announced
+    is seen to by urllib3 (see `pieces`). Where nothing was announced, `Received.is_proven` is false.
     """
-    _check_offer(request, url, answer.headers)
+    is_packed = _check_offer(request, url, answer.headers)
     digest = hashlib.sha256()
     size = 0
-    for piece in body:
+    for piece in _unpacked(body, url) if is_packed else body:
         size += len(piece)
         if size > request.limit_bytes:
             raise TooLarge(f"{url}: more than the limit of {request.limit_bytes} bytes")
@@ -96,7 +105,8 @@ def receive(
         sink.write(piece)
     if request.size is not None and size != request.size:
         raise NotAsListed(f"{url}: {size} bytes came where {request.size} were listed")
-    return Received(request.path, size, digest.hexdigest(), _version(answer.headers))
+    is_proven = is_packed or request.size is not None or _is_bounded(url, answer.headers)
+    return Received(request.path, size, digest.hexdigest(), _version(answer.headers), is_proven)
 
 
 def seen(path: str, url: str, answer: BaseHTTPResponse) -> Seen:
@@ -110,24 +120,52 @@ def refusal(answer: BaseHTTPResponse, url: str) -> OpendataError:
     told = f"{url}: the server answered {status} {answer.reason or ''}".rstrip()
     if status in {404, 410, 412}:  # 412: it changed just now
         return NotYet(told)
+    if status in _REDIRECTS:
+        target = answer.headers.get("location", "")
+        return Refused(
+            f"{told}, a redirect to {target[:200] or 'nowhere'}; redirects are not followed: set DWD_SERVER"
+        )
     if status in {429, 503}:
         return Busy(told, _retry_after_s(answer.headers))
     return Unavailable(told) if status in _OWN_FAULTS else Refused(told)
 
 
-def _check_offer(request: Request, url: str, headers: HTTPHeaderDict) -> None:
-    encoding = headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
-        raise Encoded(f"{url}: came encoded as {encoding[:40]!r}, which was not asked for")
+def _check_offer(request: Request, url: str, headers: HTTPHeaderDict) -> bool:
+    """Check what the head of an answer announces; whether the body is packed with gzip."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    is_packed = encoding in {"gzip", "x-gzip"}
+    if not is_packed and encoding not in {"", "identity"}:
+        raise Encoded(
+            f"{url}: came encoded as {encoding[:40]!r}, which was not asked for; only gzip is unpacked"
+        )
     announced = _announced_bytes(url, headers)
     if announced is None:
-        if request.size is None and not _is_chunked(headers):
-            raise Truncated(f"{url}: no length was announced, so nobody can tell whether all of it came")
-        return
+        return is_packed
     if announced > request.limit_bytes:
         raise TooLarge(f"{url}: {announced} bytes, above the limit of {request.limit_bytes}")
-    if request.size is not None and announced != request.size:
+    # The length of a packed body is not that of the file.
+    if not is_packed and request.size is not None and announced != request.size:
         raise NotAsListed(f"{url}: {announced} bytes are offered where {request.size} were listed")
+    return is_packed
+
+
+def _is_bounded(url: str, headers: HTTPHeaderDict) -> bool:
+    """Whether the transfer itself says where the body ends (RFC 9112, section 6.3)."""
+    return _is_chunked(headers) or _announced_bytes(url, headers) is not None
+
+
+def _unpacked(body: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """The content of a gzip body (RFC 1952), in pieces. Raises `Truncated` unless it is whole by its own trailer."""
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | _GZIP)
+    try:
+        for piece in body:
+            yield inflater.decompress(piece, _STEP_BYTES)
+            while inflater.unconsumed_tail:
+                yield inflater.decompress(inflater.unconsumed_tail, _STEP_BYTES)
+    except zlib.error as fault:
+        raise Truncated(f"{url}: the gzip of its transfer is damaged: {fault}") from fault
+    if not inflater.eof or inflater.unused_data:
+        raise Truncated(f"{url}: the gzip of its transfer was cut off, or is followed by something else")
 
 
 def _announced_bytes(url: str, headers: HTTPHeaderDict) -> int | None:

@@ -28,7 +28,7 @@ class TimedOut(OpendataError):  # noqa: N818
 
 
 class Truncated(OpendataError):  # noqa: N818
-    """Fewer bytes came than were announced, or nobody could tell whether all came."""
+    """Fewer bytes came than were announced."""
 
 
 class NotAsListed(OpendataError):  # noqa: N818
@@ -36,7 +36,7 @@ class NotAsListed(OpendataError):  # noqa: N818
 
 
 class Encoded(OpendataError):  # noqa: N818
-    """The body came packed, which was not asked for: a page of someone on the way."""
+    """The body came packed by other means than gzip, which was not asked for: a page of someone on the way."""
 
 
 class TooLarge(OpendataError):  # noqa: N818

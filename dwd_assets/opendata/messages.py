@@ -43,12 +43,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that came whole: bytes, their SHA-256 (hexadecimal), and the version they are."""
+    """A file that came: bytes, their SHA-256 (hexadecimal), and the version they are.
+
+    `is_proven`: that all of it came is known from its transfer (a length, the end mark of a chunked body or of gzip);
+    without that, only a format with an end of its own can prove it.
+    """
 
     path: str
     size: int
     sha256: str
     version: Version
+    is_proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)

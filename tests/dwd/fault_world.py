@@ -473,7 +473,7 @@ class Staff:
         """Archive what is due as sensors do, until nothing is; the periods in that order."""
         done = []
         for collection in self.collections:
-            while due := collection.due(self.office, self.simulator.clock.now()):
+            while due := collection.due(self.office, self.simulator.clock.now(), print):
                 collection.archive(self.office, due[0].period, done.append)
                 done.append(f"{collection.name} {due[0].period}")
                 assert len(done) < 2000, done[-10:]

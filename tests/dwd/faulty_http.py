@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+ELSEWHERE = "https://elsewhere/weather/x"
 MODIFIED = "Wed, 16 Sep 2026 02:40:29 GMT"
 DATE = "Wed, 16 Sep 2026 03:00:00 GMT"
 PAGE = b"<html><head><title>Trouble</title></head></html>"
@@ -105,15 +106,15 @@ class Handler(BaseHTTPRequestHandler):
             self.reset()
         elif fault[:3].isdigit():
             self.refuse(fault)
-        elif fault == "page":
-            self.send(200, gzip.compress(PAGE), {"Content-Encoding": "gzip", "Content-Type": "text/html"})
+        elif fault == "packed":
+            self.send(200, PAGE, {"Content-Encoding": "br", "Content-Type": "text/html"})
         elif self.path not in self.state.files:
             self.send(404, PAGE)
         else:
             self.send_file(fault)
 
     def refuse(self, fault: str) -> None:
-        extra = {"Content-Encoding": "gzip"}
+        extra = {"Content-Encoding": "gzip", **({"Location": ELSEWHERE} if fault[0] == "3" else {})}
         if len(fault) > 3:
             extra["Retry-After"] = fault[4:]
         self.send(int(fault[:3]), gzip.compress(PAGE), extra)
@@ -132,6 +133,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         if fault == "shorter":
             data = data[: len(data) // 2]
+        if fault.startswith("gzip"):
+            packed = gzip.compress(data)
+            packed = {"gzip": packed, "gzip cut": packed[:-4], "gzip followed": packed + b"more"}[fault]
+            self.send(200, packed, {"ETag": tag(data), "Last-Modified": MODIFIED, "Content-Encoding": "gzip"})
+            return
         self.send(200, data, {"ETag": tag(data), "Last-Modified": MODIFIED}, fault)
 
     def send(self, status: int, body: bytes, extra: dict[str, str] | None = None, fault: str = "ok") -> None:

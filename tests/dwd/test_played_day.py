@@ -84,7 +84,7 @@ class Play:
             self.simulator.clock.advance(TICK)
             for collection in self.staff.collections:
                 try:
-                    due = collection.due(self.staff.office, self.now)
+                    due = collection.due(self.staff.office, self.now, print)
                 except OpendataError as fault:
                     self.refused.append((self.now, collection.name, str(fault)))
                     continue

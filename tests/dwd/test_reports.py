@@ -103,22 +103,22 @@ def asked_for(simulator: Simulator) -> list[str]:
 
 
 def test_today_is_due_until_all_that_changed_is_merged(simulator, office):
-    (due,) = reports_due(office, simulator.clock.now())
+    (due,) = reports_due(office, simulator.clock.now(), print)
     assert (due.collection, due.period) == ("poi", TODAY)
     archive_reports(office, said)
-    assert reports_due(office, simulator.clock.now()) == ()
+    assert reports_due(office, simulator.clock.now(), print) == ()
 
 
 def test_the_deadline_is_a_day_after_the_first_version_that_was_not_merged(simulator, office):
     archive_reports(office, said)
     merged = min(one.modified for one in report_versions.read(office.store).merged.values())
     simulator.clock.advance(timedelta(hours=20))
-    (due,) = reports_due(office, simulator.clock.now())
+    (due,) = reports_due(office, simulator.clock.now(), print)
     assert due.deadline == merged + timedelta(hours=25)
 
 
 def test_a_look_costs_one_request_and_writes_nothing(simulator, office):
-    reports_due(office, simulator.clock.now())
+    reports_due(office, simulator.clock.now(), print)
     assert [one.path for one in simulator.requests] == [FOLDER]
     assert list(office.store.list("")) == []
 
@@ -130,11 +130,11 @@ def test_a_file_that_is_not_settled_is_not_due(local_store):
         serving(shelf, START + timedelta(seconds=30)) as simulator,
         open_office(simulator, local_store) as office,
     ):
-        assert reports_due(office, simulator.clock.now()) == ()
+        assert reports_due(office, simulator.clock.now(), print) == ()
         archive_reports(office, said)
         assert asked_for(simulator) == []
         simulator.clock.advance(timedelta(seconds=31))
-        assert len(reports_due(office, simulator.clock.now())) == 1
+        assert len(reports_due(office, simulator.clock.now(), print)) == 1
 
 
 def test_only_the_stations_that_are_named_are_fetched_padded_or_not(simulator, local_store):
@@ -305,9 +305,9 @@ def test_a_file_that_does_not_come_is_told_and_costs_no_other(simulator, office,
     assert ledgers(office.store)[TODAY].missing == (path("10315"),)
 
     simulator.clock.advance(timedelta(minutes=4))  # it waits reports_retry_minutes, which are 5
-    assert reports_due(office, simulator.clock.now()) == ()
+    assert reports_due(office, simulator.clock.now(), print) == ()
     simulator.clock.advance(timedelta(minutes=2))
-    assert len(reports_due(office, simulator.clock.now())) == 1
+    assert len(reports_due(office, simulator.clock.now(), print)) == 1
     archive_reports(office, said)
     healed = ledgers(office.store)[TODAY]
     assert (len(healed.kept), healed.missing, healed.failed) == (5, (), {})
@@ -317,7 +317,7 @@ def test_a_file_that_is_listed_and_not_there_is_asked_for_in_the_next_pass(simul
     simulator.fail("*/10315-BEOB.csv", Fault.NOT_FOUND, times=1)
     *_, today = archive_reports(office, said)
     assert today.failed == {}
-    assert len(reports_due(office, simulator.clock.now())) == 1
+    assert len(reports_due(office, simulator.clock.now(), print)) == 1
     archive_reports(office, said)
     assert len(ledgers(office.store)[TODAY].kept) == 5
 
@@ -325,7 +325,10 @@ def test_a_file_that_is_listed_and_not_there_is_asked_for_in_the_next_pass(simul
 @pytest.mark.parametrize("fault", [Fault.PAGE, Fault.CUT, Fault.UNAVAILABLE, Fault.NOT_FOUND])
 def test_without_a_listing_there_is_one_clear_error(simulator, office, fault):
     simulator.fail(FOLDER, fault)
-    for action in (lambda: reports_due(office, simulator.clock.now()), lambda: archive_reports(office, said)):
+    for action in (
+        lambda: reports_due(office, simulator.clock.now(), print),
+        lambda: archive_reports(office, said),
+    ):
         with pytest.raises(OpendataError, match="weather_reports/poi"):
             action()
 
@@ -415,7 +418,7 @@ def test_a_new_header_stops_its_station_alone_until_the_next_day_begins_with_it(
         assert local_store.get(path("10315")).data == before
         assert noon + HOUR in stored_days(local_store)["10384", noon.date()]
         assert [raw_station(one) for one in local_store.list(f"raw_poi/{TODAY}/")].count("10315") == 2
-        assert reports_due(office, simulator.clock.now()) == ()
+        assert reports_due(office, simulator.clock.now(), print) == ()
 
         simulator.clock.turn(midnight + timedelta(minutes=40))
         shelf.put("10315", midnight + timedelta(minutes=30), drifted(midnight))
