@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.fields import QUALIFIED, FieldKey
 
 MODEL = r"[a-z][a-z0-9-]*"
 """A model's name, as a pattern."""
@@ -29,7 +29,8 @@ def checked(key: FieldKey) -> FieldKey:
         ("model", not _is_name(_MODEL, key.model)),
         ("parameter", not _is_name(_PARAMETER, key.parameter)),
         ("level", key.level is not None and key.level < 0),
-        ("level", (key.level is None) != (key.level_type == "single") and key.level_type != "time-invariant"),
+        ("level", (key.level is None) != _has_no_level(key) and key.level_type != "time-invariant"),
+        ("qualifiers", bool(key.qualifiers) != (key.level_type in QUALIFIED)),
         ("step_minutes", not 0 <= key.step_minutes <= MAX_STEP_MINUTES),
         ("step_minutes", key.level_type == "time-invariant" and key.step_minutes != 0),
         ("member", key.member is not None and not 0 <= key.member <= 999),
@@ -38,6 +39,10 @@ def checked(key: FieldKey) -> FieldKey:
         if wrong:
             raise ValueError(f"{part} of {key} cannot be written into a name")
     return key
+
+
+def _has_no_level(key: FieldKey) -> bool:
+    return key.level_type == "single" or key.level_type in QUALIFIED
 
 
 def check_run(run: datetime) -> None:

@@ -10,8 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-LevelType = Literal["single", "pressure", "height", "soil", "model", "time-invariant", "reflectivity"]
-"""What `FieldKey.level` counts; `reflectivity` is a threshold in dBZ (of `echotop`)."""
+LevelType = Literal[
+    "single",
+    "pressure",
+    "height",
+    "soil",
+    "model",
+    "time-invariant",
+    "reflectivity",
+    "layer",
+    "wavelength",
+    "other",
+]
+"""What `FieldKey.level` counts; `reflectivity` is a threshold in dBZ (of `echotop`).
+
+The last three have no level but `FieldKey.qualifiers`: between two surfaces, at a wavelength, and at any other surface.
+"""
+
+QUALIFIED: frozenset[LevelType] = frozenset({"layer", "wavelength", "other"})
 
 Grid = Literal["regular", "icosahedral"]
 """Latitude and longitude at even steps, or ICON's own triangles."""
@@ -25,7 +41,9 @@ class FieldKey:
     run: when the run starts, UTC. parameter: lower case (`t_2m`).
     level: hPa for pressure, m above ground for height, the server's count for model levels; of soil, what the
     old tree's names say (see `dwd_assets.formats.levels`); none where there is one level.
-    step_minutes: forecast time after `run`. member: of an ensemble's run, else none.
+    step_minutes: forecast time after `run`. member: of an ensemble's run, else None.
+    qualifiers: what stands between parameter and run in the v1 tree where level type and level cannot say it, as
+    the server spells it (`wvl1/550/lvt1/150/lv1/120`); else empty.
     """
 
     model: str
@@ -36,3 +54,4 @@ class FieldKey:
     step_minutes: int
     member: int | None
     grid: Grid
+    qualifiers: str = ""

@@ -5,13 +5,16 @@ are in m there (`0.005`, `0.27`); a key has what the old tree's names have, whic
 that 5 is the half centimetre of `T_SO` (the names give the scaled value without its scale factor).
 
 What is constant has no type of its own in v1: which parameters are, is a table here.
+
+Below a parameter the tree may also have a wavelength in nm (`wvl1/550`, ICON-ART), a second surface (`lvt2/.../lv2/...`)
+and types of surface that are not in the table here. Such folders become the key's qualifiers as they are.
 """
 
 from __future__ import annotations
 
 import re
 
-from dwd_assets.formats.fields import FieldKey, LevelType
+from dwd_assets.formats.fields import QUALIFIED, FieldKey, LevelType
 
 CONSTANTS = frozenset(
     {"clat", "clon", "elat", "elon", "vlat", "vlon", "rlat", "rlon", "hsurf", "hhl"}
@@ -27,6 +30,45 @@ _NAMES = {number: name for name, number in _TYPES.items()}
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _DEPTH = re.compile(r"[0-9]{1,6}\.[0-9]{1,3}", re.ASCII)
 _HALF_CENTIMETRE = ("0.005", 5)
+_QUALIFIERS = re.compile(r"(?:[a-z]{1,8}[0-9]{0,2}/-?[0-9a-z][0-9a-z.]{0,15}/){1,6}", re.ASCII)
+_LEVELS = re.compile(r"lvt1/(?P<type>[0-9]{1,3})/lv1/(?P<value>[0-9.]+)", re.ASCII)
+
+
+def v1_folders(key: FieldKey) -> str:
+    """What stands between a field's parameter and run in the v1 tree: "" or e.g. `lvt1/100/lv1/85000`.
+
+    Raises `ValueError` for what the v1 tree cannot tell from another level.
+    """
+    if key.level_type in QUALIFIED:
+        if key_of_folders(key.parameter, key.step_minutes, key.qualifiers) != (
+            key.level_type,
+            key.level,
+            key.qualifiers,
+        ):
+            raise ValueError(f"{key.qualifiers!r} cannot be the qualifiers of {key}")
+        return key.qualifiers
+    level = v1_level(key)
+    return "" if level is None else f"lvt1/{level[0]}/lv1/{level[1]}"
+
+
+def key_of_folders(
+    parameter: str, step_minutes: int, folders: str
+) -> tuple[LevelType, int | None, str] | None:
+    """Level type, level and qualifiers of a key, from what stands between parameter and run; None if not folders."""
+    levels = _LEVELS.fullmatch(folders)
+    known = None
+    if not folders:
+        known = key_level(parameter, step_minutes, None)
+    elif levels is not None:
+        known = key_level(parameter, step_minutes, (int(levels["type"]), levels["value"]))
+    if known is not None:
+        return *known, ""
+    if _QUALIFIERS.fullmatch(f"{folders}/") is None:
+        return None
+    names = folders.split("/")[::2]
+    if any(name.startswith("wvl") for name in names):
+        return "wavelength", None, folders
+    return ("layer" if "lvt2" in names else "other"), None, folders
 
 
 def v1_level(key: FieldKey) -> tuple[int, str] | None:

@@ -8,7 +8,9 @@
 
 A field on the regular grid has the old tree's file name. One on the icosahedral grid has the name
 `<model>_icosahedral_<type of level|single>_<run>_<hhhmm>_<level|2d>[_e<member>]_<field>.grib2`, with the v1 tree's
-own type and value of the level, whichever tree it came from: the v1 tree's file names alone tell little.
+own type and value of the level, whichever tree it came from: the v1 tree's file names alone say little. Where the v1
+tree has other folders between parameter and run (`wvl1/550/lvt1/150/lv1/120`), the type is `qualified` and the level
+`wvl1-550+lvt1-150+lv1-120`.
 
 Each path belongs to one key and each key to one path, also where a file system takes capitals for small letters.
 """
@@ -22,8 +24,10 @@ from typing import Literal
 
 from dwd_assets.formats.checks import MODEL, PARAMETER, check_run, checked, parse_run, run_text
 from dwd_assets.formats.fields import FieldKey
-from dwd_assets.formats.levels import key_level, v1_level
+from dwd_assets.formats.levels import key_of_folders, v1_folders
 from dwd_assets.formats.old_names import old_name, parse_old_name
+
+_QUALIFIED = "qualified"
 
 VERSION_DIGITS = 12
 """How many hexadecimal digits of its content's SHA-256 an earlier version carries."""
@@ -156,8 +160,7 @@ def _parse_station_file(path: str) -> ArchiveKey | None:
 
 def _icosahedral_name(key: FieldKey) -> str:
     checked(key)
-    level = v1_level(key)
-    level_type, value = ("single", "2d") if level is None else (str(level[0]), level[1])
+    level_type, value = _type_and_value(key)
     member = () if key.member is None else (f"e{key.member:02d}",)
     hours, minutes = divmod(key.step_minutes, 60)
     step = f"{hours:03d}{minutes:02d}"
@@ -176,8 +179,8 @@ def _parse_icosahedral_name(folders: re.Match[str]) -> FieldKey | None:
     # The folders say model, run and field, so that a field that looks like a member and a field is not one.
     model, run_digits, field = (re.escape(folders[part]) for part in ("model", "run", "field"))
     match = re.fullmatch(
-        rf"{model}_icosahedral_(?P<type>single|[0-9]{{1,3}})_{run_digits}_(?P<hours>[0-9]{{3}})(?P<minutes>[0-5][0-9])"
-        rf"_(?P<level>2d|[0-9.]+)(?:_e(?P<member>[0-9]{{2,3}}))?_{field}\.grib2",
+        rf"{model}_icosahedral_(?P<type>single|{_QUALIFIED}|[0-9]{{1,3}})_{run_digits}_(?P<hours>[0-9]{{3}})(?P<minutes>[0-5][0-9])"
+        rf"_(?P<level>2d|[0-9.]+|[0-9a-z.+-]+)(?:_e(?P<member>[0-9]{{2,3}}))?_{field}\.grib2",
         folders["name"],
         re.ASCII,
     )
@@ -185,9 +188,32 @@ def _parse_icosahedral_name(folders: re.Match[str]) -> FieldKey | None:
     if match is None or run is None:
         return None
     step = int(match["hours"]) * 60 + int(match["minutes"])
-    named = None if match["type"] == "single" else (int(match["type"]), match["level"])
-    level = key_level(folders["field"], step, named)
+    level = key_of_folders(folders["field"], step, _folders_of(match["type"], match["level"]))
     if level is None:
         return None
+    level_type, value, qualifiers = level
     member = None if match["member"] is None else int(match["member"])
-    return FieldKey(folders["model"], run, folders["field"], *level, step, member, "icosahedral")
+    return FieldKey(
+        folders["model"], run, folders["field"], level_type, value, step, member, "icosahedral", qualifiers
+    )
+
+
+def _type_and_value(key: FieldKey) -> tuple[str, str]:
+    """The type of level and the level as a name of the archive has them."""
+    folders = v1_folders(key)
+    if not folders:
+        return "single", "2d"
+    words = folders.split("/")
+    if key.qualifiers:
+        pairs = zip(words[::2], words[1::2], strict=True)
+        return _QUALIFIED, "+".join(f"{name}-{value}" for name, value in pairs)
+    return words[1], words[3]
+
+
+def _folders_of(level_type: str, value: str) -> str:
+    """What `_type_and_value` was made of."""
+    if level_type == "single":
+        return "" if value == "2d" else "-"
+    if level_type == _QUALIFIED:
+        return "/".join(pair.replace("-", "/", 1) for pair in value.split("+"))
+    return f"lvt1/{level_type}/lv1/{value}"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from dwd_assets.formats.checks import MODEL, checked
 from dwd_assets.formats.fields import FieldKey
-from dwd_assets.formats.levels import key_level, v1_level
+from dwd_assets.formats.levels import key_of_folders, v1_folders
 from dwd_assets.formats.old_names import old_name, parse_old_name
 
 NWP = "/weather/nwp"
@@ -20,7 +20,7 @@ NWP = "/weather/nwp"
 _MIXED_CASE = {"echotopinm": "ECHOTOPinM"}
 _OLD = re.compile(rf"{NWP}/{MODEL}/grib/[0-9]{{2}}/[^/]+/(?P<name>[^/]+)\.bz2", re.ASCII)
 _V1 = re.compile(
-    rf"{NWP}/v1/m/(?P<model>{MODEL})/p/(?P<parameter>[A-Za-z0-9_.]+)(?:/lvt1/(?P<type>[0-9]{{1,3}})/lv1/(?P<level>[0-9.]+))?"
+    rf"{NWP}/v1/m/(?P<model>{MODEL})/p/(?P<parameter>[A-Za-z0-9_.]+)(?P<folders>(?:/[^/]+/[^/]+)*?)"
     r"/r/(?P<run>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00)(?:/e/(?P<member>[0-9]{2,3}))?"
     r"/s/PT(?P<hours>[0-9]{3})H(?P<minutes>[0-5][0-9])M\.grib2",
     re.ASCII,
@@ -42,46 +42,54 @@ def parse_old(path: str) -> FieldKey | None:
     return key if key is not None and old_path(key) == path else None
 
 
-def v1_path(key: FieldKey) -> str:
-    """A field's path in the v1 tree. Raises `ValueError` where the tree has no such field."""
+def parameter_folder(parameter: str) -> str:
+    """A parameter's folder in the v1 tree as it is spelled as a rule; the tree's own listing has the last word."""
+    return _MIXED_CASE.get(parameter, parameter.upper())
+
+
+def v1_path(key: FieldKey, folder: str | None = None) -> str:
+    """A field's path in the v1 tree. Raises `ValueError` where the tree has no such field.
+
+    `folder` is the parameter's folder as the server spells it, where a listing showed that.
+    """
     checked(key)
     if key.grid != "icosahedral":
         raise ValueError(f"the v1 tree has the icosahedral grid alone, not {key}")
-    level = v1_level(key)
-    levels = "" if level is None else f"/lvt1/{level[0]}/lv1/{level[1]}"
+    folders = v1_folders(key)
     member = "" if key.member is None else f"/e/{key.member:02d}"
     hours, minutes = divmod(key.step_minutes, 60)
-    parameter = _MIXED_CASE.get(key.parameter, key.parameter.upper())
     return (
-        f"{NWP}/v1/m/{key.model}/p/{parameter}{levels}/r/{key.run:%Y-%m-%dT%H}%3A00{member}"
-        f"/s/PT{hours:03d}H{minutes:02d}M.grib2"
+        f"{NWP}/v1/m/{key.model}/p/{folder or parameter_folder(key.parameter)}{'/' if folders else ''}{folders}"
+        f"/r/{key.run:%Y-%m-%dT%H}%3A00{member}/s/PT{hours:03d}H{minutes:02d}M.grib2"
     )
 
 
 def parse_v1(path: str) -> FieldKey | None:
-    """The key of a path of the v1 tree, its colon encoded or not; none for anything else there.
+    """The key of a path of the v1 tree, its colon encoded or not; None for anything else there.
 
-    None also for what a key has no place for: wavelengths (`wvl1`), pressures between whole hPa, level types
-    other than those of `dwd_assets.formats.levels`.
+    The parameter's folder may be spelled in any case. None also for what a key has no place for: names of folders
+    and values that the tree was never seen to have, see `dwd_assets.formats.levels`.
     """
     decoded = path.replace("%3A", ":").replace("%3a", ":")
     match = _V1.fullmatch(decoded)
     if match is None:
         return None
     key = _v1_key(match)
-    return key if key is not None and _is_v1(key, decoded) else None
+    return key if key is not None and _is_v1(key, match["parameter"], decoded) else None
 
 
 def _v1_key(match: re.Match[str]) -> FieldKey | None:
     parameter = match["parameter"].lower()
     step = int(match["hours"]) * 60 + int(match["minutes"])
-    named = None if match["type"] is None else (int(match["type"]), match["level"])
-    level = key_level(parameter, step, named)
+    level = key_of_folders(parameter, step, match["folders"].removeprefix("/"))
     run = _run(match["run"])
     if level is None or run is None:
         return None
+    level_type, value, qualifiers = level
     member = None if match["member"] is None else int(match["member"])
-    return FieldKey(match["model"], run, parameter, *level, step, member, "icosahedral")
+    return FieldKey(
+        match["model"], run, parameter, level_type, value, step, member, "icosahedral", qualifiers
+    )
 
 
 def _run(text: str) -> datetime | None:
@@ -91,8 +99,8 @@ def _run(text: str) -> datetime | None:
         return None
 
 
-def _is_v1(key: FieldKey, decoded: str) -> bool:
+def _is_v1(key: FieldKey, folder: str, decoded: str) -> bool:
     try:
-        return v1_path(key).replace("%3A", ":") == decoded
+        return v1_path(key, folder).replace("%3A", ":") == decoded
     except ValueError:
         return False

@@ -68,5 +68,32 @@ v1_fields = _of_tree(
     st.integers(0, 181 * 60),
     st.none() | st.integers(0, 120),
 )
+
+
+@st.composite
+def qualified_fields(draw):
+    """What ICON-ART and a second surface need, and surfaces that no table has."""
+    number = st.integers(0, 90_000).map(str)
+    pairs = draw(
+        st.sampled_from(
+            [
+                ("wvl1",),
+                ("wvl1", "lvt1", "lv1"),
+                ("lvt1", "lv1", "lvt2", "lv2"),
+                ("lvt1", "lv1", "wvl1"),
+                ("cc1",),
+            ]
+        )
+    )
+    value = number | st.from_regex(r"-?[0-9]{1,3}\.[0-9]{1,3}", fullmatch=True)
+    folders = "/".join(f"{name}/{draw(value)}" for name in pairs)
+    names = set(pairs)
+    kind = "wavelength" if "wvl1" in names else "layer" if "lvt2" in names else "other"
+    model = draw(st.sampled_from(["icon-art", "icon-d2-ruc"]))
+    step, member = draw(st.integers(0, 181 * 60)), draw(st.none() | st.integers(0, 120))
+    return FieldKey(model, draw(runs), draw(changing), kind, None, step, member, "icosahedral", folders)
+
+
+v1_fields = v1_fields | qualified_fields()
 old_fields = old_regular | old_icosahedral
 archived_fields = old_regular | v1_fields

@@ -9,7 +9,6 @@ from hypothesis import given
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.levels import key_level
 from dwd_assets.opendata.addresses import old_path, parse_old, parse_v1, v1_path
-from dwd_assets.opendata.expected import expected_fields, has_run
 from tests.dwd import keys
 from tests.samples import SAMPLES, needs_samples
 
@@ -185,20 +184,17 @@ def test_what_the_old_tree_has_not_is_no_field(path):
 @pytest.mark.parametrize(
     "path",
     [
-        "icon-d2/p/t_2m/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
         "icon-d2/p/T_2M/r/2026-08-06T24%3A00/s/PT012H00M.grib2",
         "icon-d2/p/T_2M/r/2026-08-06T00%3A30/s/PT012H00M.grib2",
         "icon-d2/p/T_2M/r/2026-08-06T00%3A00/s/PT012H60M.grib2",
         "icon-d2/p/T_2M/r/2026-08-06T00%3A00/s/PT12H00M.grib2",
-        "icon-d2/p/T/lvt1/100/lv1/85050/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
-        "icon-d2/p/T/lvt1/100/lv1/085000/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
-        "icon-d2/p/T/lvt1/109/lv1/2/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
-        "icon-d2/p/T_SO/lvt1/106/lv1/0.05/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
-        "icon-d2/p/T_SO/lvt1/106/lv1/0.50/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
         "icon-d2-eps/p/T_2M/r/2026-08-06T00%3A00/e/1/s/PT012H00M.grib2",
         "icon-d2-eps/p/T_2M/r/2026-08-06T00%3A00/e/001/s/PT012H00M.grib2",
-        "icon-art/p/CEIL_BSC_DUST/wvl1/532/lvt1/150/lv1/120/r/2026-08-06T00%3A00/s/PT000H00M.grib2",
         "icon-d2/p/../r/2026-08-06T00%3A00/s/PT012H00M.grib2",
+        "icon-d2/p/T/lvt1/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
+        "icon-d2/p/T/lvt1/../r/2026-08-06T00%3A00/s/PT012H00M.grib2",
+        "icon-d2/p/T/a+b/1/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
+        "icon-d2/p/T/lvt1/100/lv1/8_5/r/2026-08-06T00%3A00/s/PT012H00M.grib2",
     ],
 )
 def test_what_a_key_cannot_say_of_the_v1_tree_is_no_field(path):
@@ -286,65 +282,39 @@ def test_a_level_between_those_that_a_key_can_say_is_unknown_and_never_rounded(l
     assert key_level("t", 0, level) == found
 
 
-def steps(field, tree):
-    return [expected.step_minutes for expected in expected_fields(field, tree)]
+QUALIFIED = {
+    "icon-art/p/SAT_BSC_DUST/wvl1/1064/lvt1/150/lv1/120/r/2026-08-06T00%3A00/s/PT000H00M.grib2": (
+        "wavelength",
+        "wvl1/1064/lvt1/150/lv1/120",
+    ),
+    "icon-art/p/AOD_DUST/wvl1/550/r/2026-08-06T00%3A00/s/PT003H00M.grib2": ("wavelength", "wvl1/550"),
+    "icon-d2-ruc/p/SRH/lvt1/103/lv1/3000/lvt2/103/lv2/0/r/2026-08-06T00%3A00/e/02/s/PT003H00M.grib2": (
+        "layer",
+        "lvt1/103/lv1/3000/lvt2/103/lv2/0",
+    ),
+    "icon-d2/p/T/lvt1/109/lv1/2/r/2026-08-06T00%3A00/s/PT012H00M.grib2": ("other", "lvt1/109/lv1/2"),
+    "icon-d2/p/T/lvt1/100/lv1/85050/r/2026-08-06T00%3A00/s/PT012H00M.grib2": ("other", "lvt1/100/lv1/85050"),
+}
 
 
-def test_fifteen_minute_parameters_are_expected_each_quarter_in_v1_and_each_hour_in_the_old_tree():
-    field = key("icon-d2", "tot_prec")
-    assert steps(field, "v1") == list(range(0, 2881, 15))
-    assert len(steps(field, "v1")) == 193
-    assert steps(field, "old") == list(range(0, 2881, 60))
+@pytest.mark.parametrize(("path", "expected"), QUALIFIED.items())
+def test_folders_that_no_level_stands_for_become_qualifiers(path, expected):
+    found = parse_v1(f"/weather/nwp/v1/m/{path}")
+    assert (found.level_type, found.qualifiers) == expected
+    assert found.level is None
+    assert v1_path(found) == f"/weather/nwp/v1/m/{path}"
 
 
-def test_hourly_parameters_are_expected_forty_nine_times_and_present_weather_not_at_step_0():
-    assert len(steps(key("icon-d2", "t_2m"), "v1")) == 49
-    assert steps(key("icon-d2", "ww"), "v1") == list(range(60, 2881, 60))
+def test_a_parameter_is_found_however_its_folder_is_spelled():
+    path = "/weather/nwp/v1/m/icon-d2-ruc/p/KeHail_S/r/2026-08-06T00%3A00/s/PT000H15M.grib2"
+    found = parse_v1(path)
+    assert found.parameter == "kehail_s"
+    assert v1_path(found) != path
+    assert v1_path(found, "KeHail_S") == path
 
 
-@pytest.mark.parametrize(
-    "field", [key("icon-d2", "hsurf", "time-invariant"), key("icon-d2", "hhl", "time-invariant", 3)]
-)
-def test_constants_are_expected_once(field):
-    assert expected_fields(field, "v1") == (field,)
-
-
-def test_an_ensemble_is_expected_with_each_member_in_v1_and_all_in_one_file_in_the_old_tree():
-    field = key("icon-d2-eps", "t_2m")
-    assert len({found.member for found in expected_fields(field, "v1")}) == 20
-    assert len(expected_fields(field, "v1")) == 20 * 49
-    assert {found.member for found in expected_fields(field, "old")} == {None}
-
-
-@pytest.mark.parametrize(
-    ("field", "count"),
-    [
-        (key("icon-d2-ruc", "tot_prec"), 325),
-        (key("icon-d2-ruc", "lpi"), 109),
-        (key("icon-d2-ruc", "t_2m"), 28),
-        (key("icon-d2-ruc", "ww"), 27),
-        (key("icon-d2-ruc", "t", "pressure", 500), 70),
-        (key("icon-d2-ruc", "t", "model", 500), 28),
-        (key("icon-d2-ruc", "qv", "model", 63), 70),
-        (key("icon-d2-ruc", "relhum", "pressure", 700), 109),
-        (key("icon-d2-ruc", "t", "pressure", 850), 28),
-    ],
-)
-def test_the_rapid_cycle_has_its_own_steps(field, count):
-    assert len(steps(field, "v1")) == count
-
-
-def test_runs_are_three_hours_apart_and_hourly_in_the_rapid_cycle():
-    assert [hour for hour in range(24) if has_run("icon-d2", RUN.replace(hour=hour))] == list(range(0, 24, 3))
-    assert all(has_run("icon-d2-ruc", RUN.replace(hour=hour)) for hour in range(24))
-
-
-def test_nothing_is_expected_of_a_model_unknown_here():
-    assert expected_fields(key("icon-art", "t_2m"), "v1") is None
-    assert has_run("icon-art", RUN) is None
-
-
-@given(keys.v1_fields)
-def test_whatever_is_expected_has_an_address(field):
-    for expected in expected_fields(field, "v1") or ():
-        assert parse_v1(v1_path(expected)) == expected
+@pytest.mark.parametrize("folders", ["", "lvt1/100/lv1/85000", "lvt1/103/lv1/2", "a+b/1", "lvt1/100/lv1"])
+def test_qualifiers_that_a_level_stands_for_or_that_are_not_folders_have_no_path(folders):
+    field = FieldKey("icon-d2", RUN, "t", "other", None, 0, None, "icosahedral", folders)
+    with pytest.raises(ValueError, match="qualifiers"):
+        v1_path(field)
