@@ -7,6 +7,7 @@ comments; sections 0 to 8; code tables by their numbers. What a product definiti
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ _EDITION = 2
 _INDICATOR = struct.Struct(">4s2sBBQ")  # GRIB, reserved, discipline, edition, total length
 _SECTION = struct.Struct(">IB")
 _END = b"7777"
+_PADDING = re.compile(rb"\0*")
+"""What may stand between messages and after the last one: some writers fill blocks of a fixed size."""
+
 _SHORTEST = {1: 21, 2: 5, 3: 14, 4: 9, 5: 11, 6: 6, 7: 5}
 """Octets of each section up to what every template of it has."""
 
@@ -84,7 +88,7 @@ def scan(data: bytes, name: str) -> tuple[GribMessage, ...]:
 
     Raises `FormatError` that names the byte for anything but whole messages of edition 2, one after the other:
     a file that is empty, cut or something else, garbage between or after messages, lengths that contradict
-    each other.
+    each other. Zero bytes after a message are padding, however many.
     """
     file = _File(data, name)
     if not data:
@@ -94,8 +98,14 @@ def scan(data: bytes, name: str) -> tuple[GribMessage, ...]:
     while offset < len(data):
         discipline, length = _indicator(file, offset)
         fields += _fields(file, offset, length, discipline)
-        offset += length
+        offset = _after_padding(data, offset + length)
     return tuple(fields)
+
+
+def _after_padding(data: bytes, offset: int) -> int:
+    """Where the zero bytes from an offset on end, at that offset if there are none."""
+    padding = _PADDING.match(data, offset)
+    return offset if padding is None else padding.end()
 
 
 def _indicator(file: _File, offset: int) -> tuple[int, int]:
@@ -104,7 +114,7 @@ def _indicator(file: _File, offset: int) -> tuple[int, int]:
     if not head.startswith(b"GRIB"):
         raise file.fault(offset, f"no GRIB message, but {head!r}")
     if len(head) > 7 and head[7] != _EDITION:
-        raise file.fault(offset, f"GRIB edition {head[7]}, only edition {_EDITION} is read")
+        raise file.fault(offset, f"GRIB edition {head[7]}; only edition {_EDITION} is read")
     if len(head) < _INDICATOR.size:
         raise file.fault(offset, f"cut {len(head)} bytes into a message")
     _, _, discipline, _, length = _INDICATOR.unpack(head)

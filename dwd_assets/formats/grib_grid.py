@@ -1,7 +1,7 @@
-"""Grids of even steps in latitude and longitude, as section 3 of a GRIB message tells them.
+"""Grids as section 3 of a GRIB message describes them: even steps of latitude and longitude, and ICON's triangles.
 
-Source: WMO Manual on Codes, volume I.2, FM 92 GRIB edition 2, grid definition template 3.0 and flag tables 3.3
-and 3.4.
+Source: WMO Manual on Codes, volume I.2, FM 92 GRIB edition 2, grid definition templates 3.0 and 3.101, flag tables
+3.3 and 3.4.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ LAT_LON_TEMPLATE = 0
 UNSTRUCTURED_TEMPLATE = 101
 
 _TEMPLATE = struct.Struct(">IBBIBBHB15sIIIIIIBIIIIB")
+_NATIVE = struct.Struct(">IBBIBBHB3sB16s")
+"""Section 3 with template 3.101: octets 16 to 18, 19 and 20 to 35 identify the grid."""
+
 _SPHERE_6371229_M = 6
 _INCREMENTS_GIVEN = 0x30
 _MISSING = 0xFFFFFFFF
@@ -95,6 +98,42 @@ def read_lat_lon(section: bytes | memoryview, name: str) -> LatLonGrid:
     if lat_rest or lon_rest or not lat_step or not lon_step or (lat_step > 0) != bool(order):
         raise FormatError(f"{name}: steps of {lat_step} and {lon_step} do not lead to the grid's last point")
     return LatLonGrid(columns, rows, first_lat, first_lon, lat_step, lon_step)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NativeGrid:
+    """Which grid of triangles a field is on; a section 3 of template 3.101 has no positions.
+
+    number: of the grid used, as its centre counts (47 is ICON-D2's R19B07). reference: number of the grid in
+    reference, 1 for the centres of triangles, 2 for their corners, 3 for the middles of their edges (ICON). uuid: of
+    the horizontal grid, 32 lower-case hexadecimal digits. cells: how many points a field of it has.
+    """
+
+    number: int
+    reference: int
+    uuid: str
+    cells: int
+
+    def __str__(self) -> str:
+        """The grid as messages name it."""
+        return f"grid {self.number}.{self.reference}, UUID {self.uuid}, {self.cells} cells"
+
+
+def read_native_grid(section: bytes | memoryview, name: str) -> NativeGrid:
+    """The grid of a section 3 of template 3.101.
+
+    Raises `FormatError` if the section has another template or is shorter than this one.
+    """
+    if len(section) < _NATIVE.size:
+        raise FormatError(
+            f"{name}: section 3 has {len(section)} bytes, with template {UNSTRUCTURED_TEMPLATE} it has {_NATIVE.size}"
+        )
+    *_, points, _, _, template, _, number, reference, uuid = _NATIVE.unpack(section[: _NATIVE.size])
+    if template != UNSTRUCTURED_TEMPLATE:
+        raise FormatError(
+            f"{name}: grid template {template} is not that of triangles, {UNSTRUCTURED_TEMPLATE}"
+        )
+    return NativeGrid(int.from_bytes(number), reference, uuid.hex(), points)
 
 
 def _value(coded: int) -> int:

@@ -153,7 +153,7 @@ class GribWorker:
                 f" the nearest cells are for {regridding.cells} triangles"
             )
         mask = _checked_bitmap(message, sections, name)
-        coded, scale = self._numbers(message, sections, mask, name)
+        coded, scale, mask = self._numbers(message, sections, mask, name)
         taken, inside = regridding.take(coded, mask)
         representation, packed = packed_sections(taken, scale)
         bitmap = bitmap_section(inside)
@@ -167,15 +167,16 @@ class GribWorker:
 
     def _numbers(
         self, message: GribMessage, sections: Sections, mask: NDArray[np.bool_] | None, name: str
-    ) -> tuple[NDArray[np.uint16], Scale]:
-        """The field as 16-bit numbers of a scale: its own where it has one."""
+    ) -> tuple[NDArray[np.uint16], Scale, NDArray[np.bool_] | None]:
+        """The field as 16-bit numbers of a scale, its own if it has one, and which points have a value."""
         scale = own_scale(sections.representation, message.data_template)
         if scale is not None:
             answer = self._process.ask(*_request(NUMBERS, sections, scale), name)
-            return _spread(np.frombuffer(answer.array, np.uint16), mask, message, name), scale
+            return _spread(np.frombuffer(answer.array, np.uint16), mask, message, name), scale, mask
         values = self._values(message, sections, name).values
-        scale = fitted_scale(values if mask is None else values[mask], name)
-        return numbers(np.nan_to_num(values, copy=False, nan=scale.reference), scale), scale
+        there = ~np.isnan(values)
+        scale = fitted_scale(values[there], name)
+        return numbers(np.nan_to_num(values, copy=False, nan=scale.reference), scale), scale, there
 
 
 def _request(wanted: int, sections: Sections, scale: Scale | None = None) -> tuple[bytes, bytes]:

@@ -259,14 +259,20 @@ def test_a_message_cut_anywhere_is_refused(length):
     [
         (b"", "is empty"),
         (b"<html><body>404", r"at byte 0: no GRIB message, but b'<html>"),
-        (SMALL + b"\0", rf"at byte {len(SMALL)}: no GRIB message, but b'\\x00'"),
+        (SMALL + b"\0\0\n", rf"at byte {len(SMALL) + 2}: no GRIB message, but b'\\n'"),
+        (SMALL + b"\0" + SMALL[:-1], rf"at byte {len(SMALL) + 1}: cut"),
+        (b"\0" + SMALL, r"at byte 0: no GRIB message, but b'\\x00GRIB"),
+        (
+            SMALL + bytes(3) + b"GRIB\0\0\1\1",
+            rf"at byte {len(SMALL) + 3}: GRIB edition 1; only edition 2 is read",
+        ),
         (SMALL + b"<!--" + SMALL, rf"at byte {len(SMALL)}: no GRIB message"),
         (
             SMALL + SMALL[:-1],
             rf"at byte {len(SMALL)}: cut: {len(SMALL) - 1} bytes of a message of {len(SMALL)}",
         ),
-        (message_of(IDENTIFICATION, edition=1), "GRIB edition 1"),
-        (b"GRIB\0\0\1\1", "GRIB edition 1"),
+        (message_of(IDENTIFICATION, edition=1), "at byte 0: GRIB edition 1; only edition 2 is read"),
+        (b"GRIB\0\0\1\1", "at byte 0: GRIB edition 1; only edition 2 is read"),
         (SMALL[:8] + bytes(8) + SMALL[16:], "a message of 0 bytes cannot be"),
         (SMALL[:8] + b"\xff" * 8 + SMALL[16:], "cut: "),
         (SMALL[:-4] + b"7778", rf"at byte {len(SMALL) - 4}: no 7777"),
@@ -301,6 +307,28 @@ def test_what_is_no_whole_message_is_refused_and_the_byte_named(data, told):
         scan(data, "field.grib2")
     assert str(fault.value).startswith("field.grib2: ")
     assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("zeros", [1, 3, 4, 511, 100_000])
+def test_zero_bytes_after_a_message_are_padding(zeros):
+    padded = SMALL + bytes(zeros)
+    (field,) = scan(padded, "padded.grib2")
+    assert (field.offset, field.length) == (0, len(SMALL))
+    fields = scan(padded + padded + SMALL, "padded.grib2")
+    assert [field.offset for field in fields] == [0, len(padded), 2 * len(padded)]
+    assert {field.length for field in fields} == {len(SMALL)}
+
+
+@needs_eccodes
+def test_an_edition_1_file_of_eccodes_is_named_as_one(tmp_path):
+    path = tmp_path / "one.grib1"
+    script = "import eccodes as ec, sys; handle = ec.codes_grib_new_from_samples('regular_ll_sfc_grib1');"
+    script += "ec.codes_write(handle, open(sys.argv[1], 'wb'))"
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+    whole = path.read_bytes()
+    for data in (whole, whole[:8], whole[:100]):
+        with pytest.raises(FormatError, match=r"^one: at byte 0: GRIB edition 1; only edition 2 is read$"):
+            scan(data, "one")
 
 
 def test_any_byte_changed_to_any_value_is_read_or_refused_but_never_breaks_the_reader():

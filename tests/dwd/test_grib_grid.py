@@ -1,15 +1,18 @@
 """Grids of even steps: their points, and section 3."""
 
 import json
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dwd_assets.formats.errors import FormatError
-from dwd_assets.formats.grib_grid import LatLonGrid, read_lat_lon
+from dwd_assets.formats.grib_grid import LatLonGrid, NativeGrid, read_lat_lon, read_native_grid
+from dwd_assets.formats.grib_sections import split
 from dwd_assets.formats.regrid import GRID
 from tests.dwd.grid_cells import in_child, needs_eccodes
+from tests.samples import SAMPLES, needs_samples
 
 ROUND = LatLonGrid(2880, 1441, -90_000_000, 0, 125_000, 125_000)
 SOUTHWARD = LatLonGrid(5, 3, 52_000_000, 350_000_000, -1_000_000, 5_000_000)
@@ -29,6 +32,20 @@ keys = ("Ni", "Nj", "numberOfDataPoints", "shapeOfTheEarth", "iScansNegatively",
 places = ("latitudeOfFirstGridPoint", "longitudeOfFirstGridPoint", "latitudeOfLastGridPoint",
           "longitudeOfLastGridPoint", "iDirectionIncrement", "jDirectionIncrement")
 print(json.dumps([ec.codes_get(handle, key, int) for key in keys + places]))
+"""
+
+NATIVE_FILES = [
+    SAMPLES / "dwd/icon-d2/icon-d2_icosahedral_2t_2020072800_000.grib2",
+    SAMPLES / "cases/dwd/VMAX_10M_served_as_T_2M.grib2",
+]
+
+ECCODES_NATIVE = """
+import json, sys
+import eccodes as ec
+with open(sys.argv[1], "rb") as file:
+    handle = ec.codes_grib_new_from_file(file)
+keys = ("numberOfGridUsed", "numberOfGridInReference", "numberOfDataPoints")
+print(json.dumps([*(ec.codes_get(handle, key, int) for key in keys), ec.codes_get(handle, "uuidOfHGrid", str)]))
 """
 
 northward = st.builds(
@@ -105,3 +122,43 @@ def test_a_grid_of_another_order_or_that_contradicts_itself_is_refused(offset, v
 def test_a_short_section_is_refused():
     with pytest.raises(FormatError, match=r"x: section 3 of 71 bytes"):
         read_lat_lon(GRID.section()[:71], "x")
+
+
+@needs_eccodes
+@needs_samples
+@pytest.mark.parametrize("path", NATIVE_FILES, ids=["icon-d2", "made"])
+def test_the_grid_of_triangles_is_the_one_that_eccodes_reads(path):
+    ((_, sections),) = split(path.read_bytes(), path.name)
+    number, reference, cells, uuid = json.loads(in_child(ECCODES_NATIVE, path))
+    assert read_native_grid(sections.grid, "x") == NativeGrid(number, reference, uuid, cells)
+
+
+@needs_samples
+def test_the_grid_of_icon_d2_is_number_47_of_its_cells():
+    ((_, sections),) = split(NATIVE_FILES[0].read_bytes(), "x")
+    grid = read_native_grid(sections.grid, "x")
+    assert (grid.number, grid.reference, grid.cells) == (47, 1, 542_040)
+    assert str(grid) == "grid 47.1, UUID c6b12daa91ad64045b26c1b6452a2a20, 542040 cells"
+
+
+@given(
+    st.integers(0, 0xFFFFFF),
+    st.integers(0, 255),
+    st.binary(min_size=16, max_size=16),
+    st.integers(0, 2**32 - 1),
+)
+def test_each_octet_of_the_grid_of_triangles_counts(number, reference, uuid, cells):
+    section = (
+        struct.pack(">IBBIBBHB", 35, 3, 0, cells, 0, 0, 101, 6)
+        + number.to_bytes(3)
+        + bytes([reference])
+        + uuid
+    )
+    assert read_native_grid(memoryview(section), "x") == NativeGrid(number, reference, uuid.hex(), cells)
+
+
+def test_a_grid_of_another_template_or_a_short_one_is_not_one_of_triangles():
+    with pytest.raises(FormatError, match=r"^x: grid template 0 is not that of triangles, 101"):
+        read_native_grid(GRID.section(), "x")
+    with pytest.raises(FormatError, match=r"^x: section 3 has 34 bytes, with template 101 it has 35"):
+        read_native_grid(GRID.section()[:34], "x")

@@ -20,6 +20,7 @@ from dwd_assets.formats.grib_process import DecoderError
 from dwd_assets.formats.grib_sections import framed, section, split
 from dwd_assets.formats.gribwork import GribWorker, OutsideDomain
 from dwd_assets.formats.regrid import CellCentres, Regridding, nearest_cells
+from tests.dwd.complex_packing import PRIMARY, SECONDARY, complex_message
 from tests.dwd.grid_cells import CELLS, cell_centres, great_circle_km, in_child, needs_cfgrib, needs_eccodes
 from tests.samples import SAMPLES, needs_samples
 
@@ -79,6 +80,14 @@ import cfgrib, numpy as np
 (field,) = cfgrib.open_dataset(sys.argv[1], indexpath="").data_vars.values()
 np.savez(sys.argv[2], values=field.values, lat=field.latitude.values, lon=field.longitude.values,
          time=field.time.values.astype(str), name=field.attrs["GRIB_shortName"])
+"""
+
+CFGRIB_VALUES = """
+import sys
+import pyproj  # before eccodes: xarray imports it, and crashes then
+import cfgrib, numpy as np
+(field,) = cfgrib.open_dataset(sys.argv[1], indexpath="").data_vars.values()
+np.save(sys.argv[2], field.values)
 """
 
 REWRITE = """
@@ -272,6 +281,75 @@ def test_a_field_of_one_value_or_none_stays_one(worker, index, regridding, tmp_p
     (native,), (regular,) = eccodes_values(path, tmp_path), eccodes_values(out, tmp_path)
     np.testing.assert_array_equal(regular, on_grid(native, index))
     assert out.stat().st_size < 120_000
+
+
+@pytest.fixture(scope="module")
+def gaps() -> np.ndarray:
+    """Numbers for complex packing, some of them what stands for a missing value."""
+    codes = np.random.default_rng(5).integers(0, SECONDARY, CELLS)
+    codes[::7], codes[3::50] = PRIMARY, SECONDARY
+    return codes
+
+
+@pytest.mark.parametrize(("management", "missing"), [(0, ()), (1, (PRIMARY,)), (2, (PRIMARY, SECONDARY))])
+def test_missing_values_of_complex_packing_are_missing(
+    worker, index, regridding, cells, gaps, tmp_path, management, missing
+):
+    data = complex_message(NATIVE, gaps, management)
+    path, out = tmp_path / "complex.grib2", tmp_path / "out.grib2"
+    path.write_bytes(data)
+    (field,), (expected,) = worker.values(data, "x"), eccodes_values(path, tmp_path)
+    np.testing.assert_array_equal(field.values, expected.astype(np.float32))
+    np.testing.assert_array_equal(np.isnan(field.values), np.isin(gaps, missing))
+    worker.check(data, "x")
+    out.write_bytes(worker.regrid(data, regridding, "x"))
+    (regular,) = eccodes_values(out, tmp_path)
+    np.testing.assert_array_equal(np.isnan(regular), np.isnan(on_grid(expected, index)))
+    np.testing.assert_allclose(regular, on_grid(expected, index), atol=2.0**-7)
+    one = int(np.flatnonzero((gaps == PRIMARY) & (np.abs(cells.lat_deg - 50) < 1))[0])
+    (point,) = worker.point(data, float(cells.lat_deg[one]), float(cells.lon_deg[one]), "x", cells)
+    assert (point.index, point.value is None) == (one, management > 0)
+
+
+COMPLEX = """
+import sys
+import eccodes as ec, numpy as np
+values = np.load(sys.argv[3])
+with open(sys.argv[1], "rb") as file:
+    handle = ec.codes_grib_new_from_file(file)
+for key, value in (("packingType", sys.argv[4]), ("missingValue", 1e30), ("bitmapPresent", 0),
+                   ("missingValueManagementUsed", 1), ("bitsPerValue", 16)):
+    ec.codes_set(handle, key, value)
+ec.codes_set_values(handle, np.where(np.isnan(values), 1e30, values))
+assert ec.codes_get(handle, "missingValueManagementUsed") == 1
+with open(sys.argv[2], "wb") as out:
+    ec.codes_write(handle, out)
+"""
+
+
+@needs_cfgrib
+@pytest.mark.parametrize("packing", ["grid_complex", "grid_complex_spatial_differencing"])
+def test_complex_packing_as_eccodes_writes_it_is_masked_as_in_cfgrib(worker, tmp_path, packing):
+    values = np.random.default_rng(6).normal(
+        9000, 999, CELLS
+    )  # of these, some would be eccodes' default for missing
+    values[::3], values[100:200_000] = 9999.0, np.nan
+    np.save(tmp_path / "in.npy", values)
+    path = tmp_path / "complex.grib2"
+    in_child(COMPLEX, NATIVE, path, tmp_path / "in.npy", packing)
+    (field,) = worker.values(path.read_bytes(), "x")
+    (by_eccodes,) = eccodes_values(path, tmp_path)
+    np.testing.assert_array_equal(field.values, by_eccodes.astype(np.float32))
+    np.testing.assert_array_equal(np.isnan(field.values), np.isnan(values))
+    in_child(CFGRIB_VALUES, path, tmp_path / "read.npy")
+    np.testing.assert_array_equal(field.values, np.load(tmp_path / "read.npy").ravel())
+
+
+def test_padding_after_a_message_changes_no_value(worker):
+    data = CCSDS.read_bytes()
+    one, two = worker.values(data + bytes(77) + data + bytes(5), "padded")
+    np.testing.assert_array_equal(one.values, worker.values(data, "x")[0].values)
+    np.testing.assert_array_equal(two.values, one.values)
 
 
 def test_fields_that_share_sections_and_a_bitmap_are_told_apart(worker, regridding, tmp_path):

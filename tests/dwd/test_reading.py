@@ -319,3 +319,11 @@ def test_what_is_none_is_told_in_one_line_that_names_the_file(kind, read, tmp_pa
     assert line.startswith(f"{tmp_path / name}: ")
     assert told in line
     assert "\n" not in line
+
+
+@needs_eccodes
+def test_grib_of_edition_1_is_named_also_when_it_is_packed(read):
+    head = b"GRIB" + (100).to_bytes(3) + b"\1" + bytes(92)
+    for data, name in ((head, "a.grib"), (bz2.compress(head), "a.grib.bz2"), (head[:8], "short.grib")):
+        with pytest.raises(FormatError, match="GRIB edition 1; only edition 2 is read"):
+            read(data, name)
