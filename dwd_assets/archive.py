@@ -142,6 +142,19 @@ class Archive:
         except (ObjectMissing, FormatError):
             return False
 
+    def keep_beside(self, path: str, content: Content) -> str:
+        """Keep a content beside its path, as an earlier one is kept; returns where. Raises `StoreError`."""
+        self._keep_beside(path, content.sha256, content.stored)
+        return version_path(path, content.sha256)
+
+    def move_beside(self, path: str) -> None:
+        """Take away what is at a path, which is not what should be there, and keep it beside. Raises `StoreError`."""
+        there = self._there(path)
+        if there.content is not None:
+            self._keep_beside(path, there.content.sha256, there.content.stored)
+        if there.etag is not None:
+            self.store.delete([path])
+
     def quarantine(self, path: str, data: bytes) -> str:
         """Keep bytes that came for a path and are not what should be there; tells where. Raises `StoreError`."""
         key = keys.quarantined(path, digest(data))

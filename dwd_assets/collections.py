@@ -15,6 +15,7 @@ from dwd_assets.formats.paths import MosmixProduct
 from dwd_assets.issues import Issue, issue_hours
 from dwd_assets.office import Log, Office
 from dwd_assets.progress import Done, Due
+from dwd_assets.retention import read_retention, run_hours
 from dwd_assets.settings import DwdSettings
 from store import ledger
 
@@ -36,8 +37,8 @@ class Collection:
 
     asset: the name of its Dagster asset, description: what that holds. hours: of the day at which a period begins;
     none where a period is a day. wait_s: between two looks for something due. due: its periods that something can
-    be fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each. archive: one pass over a period, which may tell of neighbouring
-    periods too; its own first. deadline: when the server deletes a period. unattended: the paths that a period is
+    be fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each.
+    archive: one pass over a period, which may tell of neighbouring periods too; its own first. deadline: when the server deletes a period. unattended: the paths that a period is
     expected to have which nobody looked at, and whether those are all. made_of: the asset that it is made of, none
     where it comes from the server.
     """
@@ -89,14 +90,14 @@ def model_collection(model: str, settings: DwdSettings) -> Collection:
         name=model,
         asset=field_asset(model),
         description=f"Fields of {model.upper()} as GRIB2 in LZ4 frames, by run.",
-        hours=tuple(range(0, 24, model_runs.run_hours(model))),
+        hours=tuple(range(0, 24, run_hours(model))),
         wait_s=settings.fields_wait_minutes * 60,
         due=lambda office, now, _: model_runs.runs_due(office, model, now),
         archive=lambda office, period, log: (model_runs.archive_run(office, model, begin(period), log),),
-        deadline=lambda _, period: model_runs.deadline(model, begin(period)),
+        deadline=lambda office, period: model_runs.deadline(office, model, begin(period)),
         unattended=lambda office, period: (
             model_runs.expected_paths(office, model, begin(period)),
-            model_runs.knows_all(office, model),
+            model_runs.knows_all(office, model, begin(period)),
         ),
     )
 
@@ -123,6 +124,7 @@ class RegularLooks:
     def due(self, office: Office, now: datetime, _: Log) -> Sequence[Due]:
         """The runs of the last days, the earliest first. Raises `StoreError`."""
         model, found = regular_grid.MODEL, []
+        retention = read_retention(office.store, model)
         run = model_runs.newest_run(model, now - REGRIDDED)
         while run <= now:
             period = run_text(run)
@@ -130,10 +132,10 @@ class RegularLooks:
             if summary is not None and self.idle.get(period) != summary.revision:
                 known = ledger.read(office.store, model, period)
                 if regular_grid.hours_due(office, known, run):
-                    found.append(Due(model_runs.deadline(model, run), model, period))
+                    found.append(Due(retention.deadline(run), model, period))
                 else:
                     self.idle[period] = known.revision
-            run += timedelta(hours=model_runs.run_hours(model))
+            run += timedelta(hours=run_hours(model))
         return found
 
 

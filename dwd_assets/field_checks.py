@@ -1,19 +1,26 @@
-"""Whether the bytes that came for a field are that field, and nothing is wrong with them.
+"""Whether the bytes that came for a field are that field, as far as one file says, and nothing is wrong with them.
 
-Parameters are not checked by their numbers: which number DWD gives each of its names is known for a few only.
+Whether its parameter numbers are those of its other steps and runs is for `dwd_assets.field_identity`.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
+from dwd_assets.field_identity import Observed, observe
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey, Grid
 from dwd_assets.formats.grib import GribMessage
-from dwd_assets.formats.grib_grid import LAT_LON_TEMPLATE, UNSTRUCTURED_TEMPLATE
+from dwd_assets.formats.grib_grid import LAT_LON_TEMPLATE, UNSTRUCTURED_TEMPLATE, NativeGrid, read_native_grid
 from dwd_assets.formats.grib_sections import Sections, split
 from dwd_assets.formats.gribwork import GribWorker
 
 ALL_MISSING = "all values are missing"
 """The note of a field that has no value at all."""
+
+MANY_MESSAGES = "messages where the layout has one"
+"""How the note of a file of the v1 tree ends that has several messages."""
 
 _TEMPLATES: dict[Grid, int] = {"regular": LAT_LON_TEMPLATE, "icosahedral": UNSTRUCTURED_TEMPLATE}
 _SURFACES = {"pressure": (100, 100.0), "height": (103, 1.0), "model": (150, 1.0)}
@@ -22,12 +29,24 @@ _SURFACES = {"pressure": (100, 100.0), "height": (103, 1.0), "model": (150, 1.0)
 Soil is left out: which depth of a layer a name gives differs by parameter.
 """
 
+_ABOVE_GROUND = 103
+_NAMED_HEIGHT = re.compile(r".*_(?P<metres>[0-9]{1,4})m", re.ASCII)
+"""Parameters that name their height above ground: `t_2m`, `vmax_10m`."""
+
 _BITMAP_FOLLOWS = 0
 _HOUR_MINUTES = 60
 
 
-def check_field(data: bytes, key: FieldKey, name: str, decoder: GribWorker | None) -> tuple[str, ...]:
-    """Check a GRIB file against the key of its field; gives notes about what is odd, which is no fault.
+@dataclass(frozen=True, slots=True)
+class CheckedField:
+    """What a file that is in order says of itself, and notes about what is odd, which is not a fault."""
+
+    observed: Observed
+    notes: tuple[str, ...] = ()
+
+
+def check_field(data: bytes, key: FieldKey, name: str, decoder: GribWorker | None) -> CheckedField:
+    """Check a GRIB file against the key of its field.
 
     With a `decoder` every value is decoded: what else finds damage in a file that has no checksum. Raises
     `FormatError` that names the file and the fault.
@@ -37,7 +56,21 @@ def check_field(data: bytes, key: FieldKey, name: str, decoder: GribWorker | Non
         _check_message(message, key, name)
     if decoder is not None:
         decoder.check(data, name)
-    return (ALL_MISSING,) if all(_is_empty(sections) for _, sections in fields) else ()
+    observed = observe([message for message, _ in fields], _native_grid(fields[0][1], key, name))
+    return CheckedField(observed, tuple(_notes(key, [sections for _, sections in fields])))
+
+
+def _notes(key: FieldKey, fields: list[Sections]) -> list[str]:
+    notes = []
+    if all(_is_empty(sections) for sections in fields):
+        notes.append(ALL_MISSING)
+    if key.grid == "icosahedral" and len(fields) > 1:
+        notes.append(f"{len(fields)} {MANY_MESSAGES}")
+    return notes
+
+
+def _native_grid(sections: Sections, key: FieldKey, name: str) -> NativeGrid | None:
+    return read_native_grid(sections.grid, name) if key.grid == "icosahedral" else None
 
 
 def _check_message(message: GribMessage, key: FieldKey, name: str) -> None:
@@ -47,6 +80,7 @@ def _check_message(message: GribMessage, key: FieldKey, name: str) -> None:
         ("reference time", message.reference_time, _is_of_run(message, key)),
         ("step in minutes", message.step_minutes, _is_of_step(message.step_minutes, key)),
         ("level", product.first, _is_of_level(message, key)),
+        ("height", product.first, _is_of_named_height(message, key)),
         ("member", product.member, product.member is None or key.member in {None, product.member}),
     )
     for part, found, right in checks:
@@ -73,6 +107,14 @@ def _is_of_level(message: GribMessage, key: FieldKey) -> bool:
     if surface is None or named is None or key.level is None or surface.type != named[0]:
         return True
     return surface.value is None or surface.value == key.level * named[1]
+
+
+def _is_of_named_height(message: GribMessage, key: FieldKey) -> bool:
+    """Whether a field above ground is at the height that the parameter's name gives, where it gives one."""
+    surface, named = message.product.first, _NAMED_HEIGHT.fullmatch(key.parameter)
+    if surface is None or named is None or surface.type != _ABOVE_GROUND or surface.value is None:
+        return True
+    return surface.value == float(named["metres"])
 
 
 def _is_empty(sections: Sections) -> bool:

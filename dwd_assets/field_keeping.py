@@ -13,14 +13,17 @@ import msgspec
 
 from dwd_assets.archive import Content
 from dwd_assets.constants import Constants
-from dwd_assets.field_checks import check_field
+from dwd_assets.field_checks import CheckedField, check_field
+from dwd_assets.field_identity import FieldIdentities, NotThisField, identity_series
 from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.grib_grid import NativeGrid
 from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import version_path
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import Encoded, NotAsListed, NotYet, OpendataError, TooLarge, Truncated
 from dwd_assets.opendata.messages import Body, NotModified
 from dwd_assets.opendata.settling import is_settled
+from dwd_assets.model_history import series_of
 from dwd_assets.run_fields import Field
 from store.ledger import Failed, Kept, Source
 from store.objects import StoreError
@@ -49,12 +52,18 @@ class Fetched:
     bytes: int = 0
 
 
+def grid_id(grid: NativeGrid) -> str:
+    """How a ledger names a grid of triangles: its number and the first digits of its UUID."""
+    return f"{grid.number}-{grid.uuid[:8]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Keeper:
     """Keeps fields of one run; may be used from many threads. `before` is what the ledger says is kept."""
 
     office: Office
     constants: Constants
+    identities: FieldIdentities
     before: Mapping[str, Kept] = field(default_factory=dict)
 
     def handle(self, wanted: Field, result: Body | NotModified | OpendataError) -> Fetched:
@@ -77,18 +86,34 @@ class Keeper:
             return Fetched(wanted, absent=True)
         came = Fetched(wanted, age=age, bytes=body.received.size)
         try:
-            plain, notes = self._verified(wanted, body)
+            plain, found = self._verified(wanted, body)
             content = Content.packed(plain)
+            try:
+                self._identify(wanted, found)
+            except NotThisField as fault:
+                return self._not_this(came, body, content, str(fault), now)
             kept = self._stored(wanted, content, self._source(wanted, body, now), now)
         except FormatError as fault:
             return self._refused(came, body, str(fault), now)
         except StoreError as fault:
             return replace(came, fault=fault)
         # Of two servers one may be behind: then what it gave is an earlier content.
-        return replace(came, kept=_noted(kept, notes) if kept.sha256 == content.sha256 else kept)
+        return replace(came, kept=_noted(kept, found) if kept.sha256 == content.sha256 else kept)
 
-    def _verified(self, wanted: Field, body: Body) -> tuple[bytes, tuple[str, ...]]:
-        """The GRIB and notes about it. bzip2 has checksums; a file of the v1 tree has to be decoded instead."""
+    def _identify(self, wanted: Field, found: CheckedField) -> None:
+        """Raise `NotThisField` where a file is not what its parameter is in other steps and runs."""
+        step = wanted.key.step_minutes
+        series = identity_series(series_of(wanted.key), step)
+        self.identities.check(series, step, wanted.path, found.observed, wanted.address)
+
+    def _not_this(self, came: Fetched, body: Body, content: Content, reason: str, now: datetime) -> Fetched:
+        """A sound file that is another field: kept beside the path, which it does not get."""
+        beside = self.office.archive.keep_beside(came.field.path, content)
+        failed = Failed(f"{reason}; kept as {beside}", now, etag=body.received.version.etag)
+        return replace(came, failed=failed)
+
+    def _verified(self, wanted: Field, body: Body) -> tuple[bytes, CheckedField]:
+        """The GRIB and what it is. bzip2 has checksums; a file of the v1 tree has to be decoded instead."""
         if wanted.is_packed:
             plain = unpack_bzip2(body.data, wanted.address, LONGEST_FIELD)
             return plain, check_field(plain, wanted.key, wanted.address, None)
@@ -131,5 +156,6 @@ class Keeper:
         )
 
 
-def _noted(kept: Kept, notes: tuple[str, ...]) -> Kept:
-    return msgspec.structs.replace(kept, notes=notes)
+def _noted(kept: Kept, found: CheckedField) -> Kept:
+    grid = found.observed.grid
+    return msgspec.structs.replace(kept, notes=found.notes, grid=None if grid is None else grid_id(grid))

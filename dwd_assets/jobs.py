@@ -8,6 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from dwd_assets.assets import tell_without_run, translated
 from dwd_assets.collections import Collection, field_asset
 from dwd_assets.office import Office
+from dwd_assets.progress import MOST_UNREAD
 from dwd_assets.reconciling import reconcile
 from dwd_assets.runs import LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import UPKEEP, prune_routine_runs
@@ -41,7 +42,8 @@ def sensor_name(collection: Collection) -> str:
 def compare_with_the_server(context: dg.OpExecutionContext, office: dg.ResourceParam[Office]) -> None:
     """Fetch fields that nobody expected, and those that were replaced after they were kept."""
     with translated(context.retry_number):
-        done = reconcile(office, office.telling(context.log.info))
+        reconciled = reconcile(office, office.telling(context.log.info))
+    done = reconciled.done
     for one in done:
         asset = dg.AssetKey(field_asset(one.summary.collection))
         tell_without_run(context.instance, asset, office, one)
@@ -51,8 +53,12 @@ def compare_with_the_server(context: dg.OpExecutionContext, office: dg.ResourceP
             "fetched": sum(one.fetched for one in done),
             "changed": sum(one.changed for one in done),
             "failed": sum(len(one.failed) for one in done),
+            "not_read": len(reconciled.faults),
         }
     )
+    faults = (*reconciled.faults, *(fault for one in done for fault in one.faults))
+    if faults:
+        raise dg.Failure("; ".join(faults[:MOST_UNREAD]), allow_retries=False)
 
 
 @dg.job(

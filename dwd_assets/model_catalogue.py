@@ -1,13 +1,15 @@
 """Which fields a model has on the server: what no address can be computed without, found by listing, and kept.
 
-Of the v1 tree it is the folders `p/<PARAMETER>/` and, where a selection wants them, their levels; of the old tree the
-folders of parameters and what lies in them. A folder that is known is not listed again.
+Of the v1 tree it is the folders `p/<PARAMETER>/` and, where a selection wants them, their levels and whatever else stands
+between parameter and run; of the old tree the folders of parameters and what lies in them. A folder that is known is not
+listed again. What no key stands for is reported by its address.
 
 What belongs here: parameters and levels, and finding them. What does not: steps and members (`dwd_assets.run_fields`).
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,45 +19,28 @@ import msgspec
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey, LevelType
-from dwd_assets.formats.levels import key_level
+from dwd_assets.listing_folders import Lister
 from dwd_assets.office import Log
-from dwd_assets.opendata.addresses import NWP, parse_old, parse_v1
-from dwd_assets.opendata.client import Client
-from dwd_assets.opendata.errors import NotYet, OpendataError
-from dwd_assets.opendata.listing import Entry, UnreadRow, parse_listing
-from dwd_assets.opendata.messages import Body, Request
+from dwd_assets.opendata.addresses import NWP, parameter_folder, parse_old, parse_v1
+from dwd_assets.opendata.errors import OpendataError
+from dwd_assets.parameter_folders import ParameterExplorer, V1Parameter
 from dwd_assets.selection import Selection
 from store import keys
 from store.damaged import DamagedDocument
 from store.kinds import learned
 from store.objects import ObjectMissing, Store
 
-_SINGLE, _LEVELS = "r", "lvt1"
-_PROBED_LEVELS = ("100", "0.01")
-"""A value that each type of level has: to tell which type a number means."""
-
-_PAGE_BYTES = 64 << 20
+_NEAREST = 3
 _UNLISTED = (FormatError, OpendataError)
-
-
-class V1Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What lies below a parameter's folder of the v1 tree.
-
-    single: runs, without a level before them. levels: by type of level (its number), the values; none for a
-    type that nobody wanted yet.
-    """
-
-    single: bool = False
-    levels: dict[str, tuple[str, ...] | None] = {}
 
 
 @learned
 class ModelCatalogue(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a model's fields.
 
-    v1: by folder name, none for a folder that nobody wanted yet. old: by parameter, the levels that it has on the
+    v1: by folder name, None for a folder that is not selected so far. old: by parameter, the levels that it has on the
     regular grid. v1_looked_at, old_looked_at: when the names were last listed. gone: since which run a v1 folder is
-    not listed any more.
+    not listed any more. unknown: addresses of folders that no key stands for.
     """
 
     model: str
@@ -64,31 +49,17 @@ class ModelCatalogue(msgspec.Struct, frozen=True, omit_defaults=True):
     v1: dict[str, V1Parameter | None] = {}
     old: dict[str, tuple[tuple[LevelType, int | None], ...]] = {}
     gone: dict[str, datetime] = {}
+    unknown: tuple[str, ...] = ()
 
+    @property
+    def folders(self) -> dict[str, str]:
+        """Folders of the v1 tree, by parameter, that are not spelled as the rule is."""
+        return {name.lower(): name for name in self.v1 if parameter_folder(name.lower()) != name}
 
-class Lister:
-    """Lists folders of the server, counts how often, and keeps the rows that could not be read."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.requests = 0
-        self.unread: list[UnreadRow] = []
-
-    def entries(self, folder: str) -> tuple[Entry, ...]:
-        """What a folder has; nothing where there is no such folder. Raises `OpendataError`, `FormatError`."""
-        self.requests += 1
-        try:
-            page = self._client.read(Request(folder, limit_bytes=_PAGE_BYTES))
-        except NotYet:
-            return ()
-        assert isinstance(page, Body)  # noqa: S101 - no version was known
-        listing = parse_listing(page.data, folder)
-        self.unread += listing.unread
-        return listing.entries
-
-    def folders(self, folder: str) -> tuple[str, ...]:
-        """The folders in a folder."""
-        return tuple(entry.name for entry in self.entries(folder) if entry.is_folder)
+    @property
+    def parameters(self) -> frozenset[str]:
+        """All parameters of both trees, gone ones too."""
+        return frozenset({*(name.lower() for name in self.v1), *self.old})
 
 
 def read_catalogue(store: Store, model: str) -> ModelCatalogue:
@@ -112,7 +83,10 @@ def write_catalogue(store: Store, catalogue: ModelCatalogue) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cataloguer:
-    """Brings the catalogue of a model up to date for a selection; what cannot be listed stays as it was."""
+    """Brings the catalogue of a model up to date for a selection.
+
+    What cannot be listed is reported to the log, and stays as it was.
+    """
 
     lister: Lister
     selection: Selection
@@ -126,7 +100,9 @@ class Cataloguer:
             self.log(f"{before.model}: the catalogue that is kept is used: {fault}")
             return before
         if not names:
-            self.log(f"{before.model}: the server lists no parameters in its v1 tree")
+            self.log(
+                f"{before.model}: the server lists no parameters in its v1 tree{self.models_like(before.model)}"
+            )
             return before
         gone = {name: before.gone.get(name, run) for name in before.v1 if name not in names}
         v1 = before.v1 | {name: None for name in names if name not in before.v1}
@@ -136,27 +112,48 @@ class Cataloguer:
     def v1_listed(self, before: ModelCatalogue) -> ModelCatalogue:
         """The catalogue with what the selection wants of it: folders and types of levels not listed so far."""
         new: dict[str, V1Parameter | None] = {}
+        unknown: list[str] = []
+        explorer = self._explorer(before.model)
         for name, entry in before.v1.items():
             if name in before.gone or not self.selection.takes_parameter(before.model, name.lower()):
                 continue
             try:
-                listed = self._parameter(before.model, name, entry)
+                listed = explorer.explored(name, entry, unknown)
             except _UNLISTED as fault:
                 self.log(f"{before.model}: {name} is not known yet: {fault}")
                 continue
             if listed != entry:
                 new[name] = listed
-        return msgspec.structs.replace(before, v1=before.v1 | new) if new else before
+        unknown += _alike(before.model, before.v1)
+        if not new and set(unknown) <= set(before.unknown):
+            return before
+        every = tuple(dict.fromkeys((*before.unknown, *unknown)))
+        return msgspec.structs.replace(before, v1=before.v1 | new, unknown=every)
 
     def lacks(self, catalogue: ModelCatalogue) -> bool:
         """Whether something that the selection wants of the v1 tree could not be listed so far."""
-        for name, entry in catalogue.v1.items():
-            if name in catalogue.gone or not self.selection.takes_parameter(catalogue.model, name.lower()):
-                continue
-            unlisted = [] if entry is None else [each for each in entry.levels if entry.levels[each] is None]
-            if entry is None or any(self._is_wanted(catalogue.model, name, each) for each in unlisted):
-                return True
-        return False
+        explorer = self._explorer(catalogue.model)
+        return any(
+            entry is None or explorer.lacks(name, entry)
+            for name, entry in catalogue.v1.items()
+            if name not in catalogue.gone and self.selection.takes_parameter(catalogue.model, name.lower())
+        )
+
+    def models_like(self, model: str) -> str:
+        """The nearest models that the server has, in words, for a model that it does not have."""
+        try:
+            models = self.lister.folders(f"{NWP}/v1/m/")
+        except _UNLISTED:
+            return ""
+        nearest = difflib.get_close_matches(model, models, _NEAREST, 0.4)
+        return f"; nearest models: {', '.join(nearest)}" if nearest and model not in models else ""
+
+    def _explorer(self, model: str) -> ParameterExplorer:
+        return ParameterExplorer(
+            self.lister,
+            _v1_folder(model),
+            lambda level_type: self.selection.takes_level_type(model, level_type),
+        )
 
     def old_looked(self, before: ModelCatalogue, run: datetime, now: datetime) -> ModelCatalogue:
         """The catalogue after a look at the old tree's folder of a run's hour."""
@@ -177,28 +174,6 @@ class Cataloguer:
             return msgspec.structs.replace(after, old_looked_at=now)
         self.log(f"{before.model}: the server does not list all of {folder} in its old tree")
         return after
-
-    def _parameter(self, model: str, name: str, entry: V1Parameter | None) -> V1Parameter | None:
-        folder = f"{_v1_folder(model)}{quote(name)}/"
-        if entry is None:
-            below = self.lister.folders(folder)
-            if not below:
-                return None  # of two servers, the other one has it
-            types = self.lister.folders(f"{folder}{_LEVELS}/") if _LEVELS in below else ()
-            if _LEVELS in below and not types:
-                return None
-            entry = V1Parameter(_SINGLE in below, dict.fromkeys(types))
-        levels = dict(entry.levels)
-        for number, values in entry.levels.items():
-            if values is None and self._is_wanted(model, name, number):
-                levels[number] = self.lister.folders(f"{folder}{_LEVELS}/{quote(number)}/lv1/") or None
-        return V1Parameter(entry.single, levels)
-
-    def _is_wanted(self, model: str, name: str, number: str) -> bool:
-        if not number.isascii() or not number.isdecimal():
-            return False
-        named = (key_level(name.lower(), 0, (int(number), value)) for value in _PROBED_LEVELS)
-        return any(each is not None and self.selection.takes_level_type(model, each[0]) for each in named)
 
     def _old_levels(self, folder: str) -> tuple[tuple[LevelType, int | None], ...] | None:
         """The levels on the regular grid; none where there is no such folder: of two servers, the other one has it."""
@@ -243,13 +218,29 @@ def old_folder(model: str, run: datetime) -> str:
 
 def _parsed(model: str, name: str, entry: V1Parameter, run: datetime) -> Iterator[FieldKey]:
     """What the addresses of a parameter's folder mean; what has no key has no place in the archive."""
-    levels = [f"/{_LEVELS}/{number}/lv1/{value}" for number, of in entry.levels.items() for value in of or ()]
-    for level in [*([""] if entry.single else []), *levels]:
+    levels = [f"/lvt1/{number}/lv1/{value}" for number, of in entry.levels.items() for value in of or ()]
+    qualified = [f"/{folders}" for folders in entry.qualified or ()]
+    for level in [*([""] if entry.single else []), *levels, *qualified]:
         path = f"{_v1_folder(model)}{name}{level}/r/{run:%Y-%m-%dT%H}:00/s/PT000H00M.grib2"
         key = parse_v1(path)
         if key is not None:
             yield key
 
 
+def runs_folder(catalogue: ModelCatalogue) -> str | None:
+    """A folder of the v1 tree that has the runs of a parameter without levels; None if none is known."""
+    names = (name for name, entry in catalogue.v1.items() if entry is not None and entry.single)
+    name = next((name for name in names if name not in catalogue.gone), None)
+    return None if name is None else f"{_v1_folder(catalogue.model)}{quote(name)}/r/"
+
+
 def _v1_folder(model: str) -> str:
     return f"{NWP}/v1/m/{model}/p/"
+
+
+def _alike(model: str, names: Iterable[str]) -> Iterator[str]:
+    """Folders that differ from another one in small and capital letters alone: a key can stand for one of them."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if seen.setdefault(name.lower(), name) != name:
+            yield f"{_v1_folder(model)}{name}/"

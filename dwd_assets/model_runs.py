@@ -7,59 +7,38 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dwd_assets.formats.checks import parse_run, run_text
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.looking import looks
-from dwd_assets.model_catalogue import Lister, ModelCatalogue, read_catalogue
+from dwd_assets.model_catalogue import read_catalogue
+from dwd_assets.model_history import RunHistory, read_history
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.settling import is_settled
 from dwd_assets.progress import GRACE, Done, Due, rest
-from dwd_assets.run_fields import Expectations, Trees, address, is_computed
+from dwd_assets.retention import Retention, read_retention, run_hours
+from dwd_assets.run_fields import Expectations, Trees, address
 from dwd_assets.run_pass import RunPass
+from dwd_assets.run_standing import QUIET, UNVERIFIED
 from dwd_assets.selection import Selection
 from store import ledger
 from store.ledger import Failed, Ledger, Summary
 
-_RUN_HOURS = {
-    "icon": 6,
-    "icon-eps": 6,
-    "icon-eu": 3,
-    "icon-eu-eps": 6,
-    "icon-d2": 3,
-    "icon-d2-eps": 3,
-    "icon-d2-ruc": 1,
-    "icon-d2-ruc-eps": 1,
-}
-_OTHER_RUN_HOURS = 3
-
 _LOOKS_AT_ONCE = 8
 """Runs that are asked for at the same time: one after the other, a slow server would cost a sensor its minute."""
 
+_AHEAD = timedelta(hours=1)
+"""So far ahead of this clock a run may be: a clock may be behind."""
+
 _UNLISTED_RESTS = 3
-"""A run of which more may have to be listed rests at most so many times as long as one that was just begun."""
-
-_RUNS_KEPT = 8
-_SHORTEST_KEPT = timedelta(hours=24)
-_FIRST_FILE = timedelta(minutes=44)
-"""How long after its start the first file of a run is there, and takes the place of one of the oldest run."""
+"""A run of which more may have to be listed rests at most so many times as long as one that has just started."""
 
 
-def run_hours(model: str) -> int:
-    """Hours between two runs of a model; for one that is not known here, few enough to miss none."""
-    return _RUN_HOURS.get(model, _OTHER_RUN_HOURS)
-
-
-def deadline(model: str, run: datetime) -> datetime:
-    """When the server deletes the first file of a run.
-
-    The v1 tree has the last eight runs, a day for most models; the old tree overwrites after a day. Of models
-    whose eight runs make less than a day, a day is what was seen.
-    """
-    return run + max(_SHORTEST_KEPT, timedelta(hours=_RUNS_KEPT * run_hours(model))) + _FIRST_FILE
+def deadline(office: Office, model: str, run: datetime) -> datetime:
+    """When the server deletes the first file of a run, by the number of runs that it was seen to keep."""
+    return read_retention(office.store, model).deadline(run)
 
 
 def runs_due(office: Office, model: str, now: datetime) -> tuple[Due, ...]:
@@ -70,12 +49,14 @@ def runs_due(office: Office, model: str, now: datetime) -> tuple[Due, ...]:
     run costs no request. A run that cannot be asked for costs no other; where none is due then, that raises its
     `OpendataError`. Raises `StoreError`.
     """
-    found = looks(recent_runs(model, now), lambda run: _is_due(office, model, run, now), _LOOKS_AT_ONCE)
+    retention = read_retention(office.store, model)
+    runs = recent_runs(retention, now)
+    found = looks(runs, lambda run: _is_due(office, retention, run, now), _LOOKS_AT_ONCE)
     due = [look.at for look in found if look.found]
     faults = [look.fault for look in found if look.fault is not None]
     if faults and not due:
         raise faults[0]
-    return tuple(sorted(Due(deadline(model, run), model, run_text(run)) for run in due))
+    return tuple(sorted(Due(retention.deadline(run), model, run_text(run)) for run in due))
 
 
 def archive_run(
@@ -100,11 +81,14 @@ def archive_run(
     period = run_text(run)
     if parse_run(period) != run:
         raise ValueError(f"{run!r} is no whole hour, UTC")
+    now = office.clock()
+    if run > now + _AHEAD:
+        raise ValueError(f"{model} {period} is in the future: it is {now:%Y-%m-%d %H:%M} UTC")
     before = ledger.read(office.store, model, period)
-    end = deadline(model, run)
-    if _is_over(before, end, office.clock()):
+    retention = read_retention(office.store, model)
+    if _is_over(before, retention.deadline(run), now):
         return Done(ledger.summary(before))
-    return RunPass(office, before, run, end, log, wanted).go(recheck=recheck, also=also)
+    return RunPass(office, before, run, retention, log, wanted).go(recheck=recheck, also=also)
 
 
 def newest_run(model: str, now: datetime) -> datetime:
@@ -114,21 +98,22 @@ def newest_run(model: str, now: datetime) -> datetime:
 
 def expected_paths(office: Office, model: str, run: datetime) -> tuple[str, ...]:
     """The archive paths that a run is expected to have, as far as that is known without asking the server."""
-    return tuple(archive_path(key) for key in _expected_keys(office, model, run))
+    return tuple(dict.fromkeys(archive_path(key) for key in _expected_keys(office, model, run)))
 
 
-def knows_all(office: Office, model: str) -> bool:
-    """Whether `expected_paths` are all that a run is to have."""
-    return is_computed(model) and read_catalogue(office.store, model) != ModelCatalogue(model)
+def knows_all(office: Office, model: str, run: datetime) -> bool:
+    """Whether `expected_paths` are all that a run is to have, by earlier runs of the same hour."""
+    return not RunHistory(read_history(office.store, model), run).is_empty
 
 
-def recent_runs(model: str, now: datetime) -> Iterator[datetime]:
+def recent_runs(retention: Retention, now: datetime) -> Iterator[datetime]:
     """The runs that the server may have, the oldest first."""
+    model = retention.model
     newest, hours = newest_run(model, now), timedelta(hours=run_hours(model))
-    count = (now - newest + deadline(model, newest) - newest + GRACE) // hours + 1
+    count = (now - newest + retention.deadline(newest) - newest + GRACE) // hours + 1
     for number in range(count, -1, -1):
         run = newest - number * hours
-        if now < deadline(model, run) + GRACE:
+        if now < retention.deadline(run) + GRACE:
             yield run
 
 
@@ -142,9 +127,10 @@ def _is_over(before: Ledger, end: datetime, now: datetime) -> bool:
     return is_asked and now >= end + GRACE
 
 
-def _is_due(office: Office, model: str, run: datetime, now: datetime) -> bool:
+def _is_due(office: Office, retention: Retention, run: datetime, now: datetime) -> bool:
+    model, end = retention.model, retention.deadline(run)
     summary = ledger.read_summary(office.store, model, run_text(run))
-    if summary is None and now >= deadline(model, run):
+    if summary is None and now >= end:
         return False
     if summary is None or summary.looked_at is None:
         first = _earliest(_expected_keys(office, model, run))
@@ -152,8 +138,10 @@ def _is_due(office: Office, model: str, run: datetime, now: datetime) -> bool:
     if summary.state(now) == "complete":
         return False
     retry = timedelta(minutes=office.settings.fields_retry_minutes)
+    if not summary.missing and not summary.failed and summary.kept:
+        return _is_to_be_judged(summary, now, retry)
     since = max(summary.newest or run, run)
-    wait = rest(retry, since, deadline(model, run), now)
+    wait = rest(retry, since, end, now)
     if _has_rested(summary, now, min(wait, _UNLISTED_RESTS * retry) if summary.expects_more else wait):
         return True
     known = ledger.read(office.store, model, run_text(run))
@@ -164,22 +152,29 @@ def _is_due(office: Office, model: str, run: datetime, now: datetime) -> bool:
     return _is_there(office, any_of_it, known.failed, now)
 
 
+def _is_to_be_judged(summary: Summary, now: datetime, retry: timedelta) -> bool:
+    """Whether it is time to see if a run has all, of which nothing is known to be missing."""
+    if summary.looked_at is None or summary.newest is None:
+        return True
+    if any(line.startswith(UNVERIFIED) for line in summary.warnings):
+        return now - summary.looked_at >= _UNLISTED_RESTS * retry
+    return now - summary.newest >= QUIET and now - summary.looked_at >= min(retry, QUIET)
+
+
 def _has_rested(summary: Summary, now: datetime, wait: timedelta) -> bool:
-    """Whether a run that has begun, or whose fields have to be listed, was looked at long enough ago."""
+    """Whether a run that has started, or whose fields have to be listed, was looked at long enough ago."""
     has_begun = bool(summary.kept or summary.failed) or summary.expects_more
     return has_begun and summary.looked_at is not None and now - summary.looked_at >= wait
 
 
 def _expected_keys(office: Office, model: str, run: datetime) -> list[FieldKey]:
-    """What a run that was not looked at yet is to have, as far as that is known; else what the day before had."""
-    if is_computed(model):
-        trees = Trees(office.settings.v1_tree, office.settings.old_tree)
-        expectations = Expectations(Lister(office.client), _unheard, trees)
-        catalogue = read_catalogue(office.store, model)
-        fields = expectations.of(catalogue, run, office.settings.selection.of_model(model))
-        return [field.key for field in fields]
-    before = ledger.read(office.store, model, run_text(run - timedelta(days=1)))
-    return [replace(key, run=run) for key in _keys((*before.kept, *before.missing))]
+    """What a run that was not looked at yet is to have by earlier runs, of other hours where need be."""
+    settings = office.settings
+    trees = Trees(settings.v1_tree, settings.old_tree)
+    expectations = Expectations(RunHistory(read_history(office.store, model), run), trees)
+    catalogue, selection = read_catalogue(office.store, model), settings.selection.of_model(model)
+    fields = (*expectations.of(catalogue, selection), *expectations.candidates(catalogue, selection))
+    return [field.key for field in fields]
 
 
 def _next_fields(known: Ledger) -> list[FieldKey]:
@@ -219,7 +214,3 @@ def _keys(paths: Iterable[str]) -> Iterator[FieldKey]:
         key = parse_archive_path(path)
         if isinstance(key, FieldKey):
             yield key
-
-
-def _unheard(line: str) -> None:
-    """Where nothing is listed, nothing is told."""

@@ -1,26 +1,17 @@
-"""`dwd simulate`: the simulated server for people, with all the steps that the archive expects of a run."""
+"""`dwd simulate`: the simulated server for people, with all the steps of ICON-D2."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import NoReturn
 
-from dwd_assets.formats.fields import FieldKey
 from dwd_assets.office import Log
-from dwd_assets.opendata.expected import expected_fields
-from dwd_assets.simulator.catalogue import Catalogue, Parameter
+from dwd_assets.simulator.catalogue import WHOLE, Catalogue
 from dwd_assets.simulator.server import Asked, Plan, Simulator
 
 _SHORTEST_WAIT_S = 0.05
-
-
-def whole_catalogue(run: datetime) -> Catalogue:
-    """The simulator's parameters with the steps that are expected of them, so that a run can be complete."""
-    few = Catalogue()
-    return replace(few, parameters=tuple(_whole(few.model, run, each) for each in few.parameters))
 
 
 def play(simulator: Simulator, start: datetime, speed: float, log: Log) -> NoReturn:
@@ -39,14 +30,7 @@ def play(simulator: Simulator, start: datetime, speed: float, log: Log) -> NoRet
 
 def open_server(start: datetime, speed: float, seed: int, host: str, port: int) -> Simulator:
     """The server, not yet listening to requests. Raises `OSError` where the address is not to be had."""
-    plan = Plan(catalogue=whole_catalogue(start.replace(hour=0, minute=0, second=0, microsecond=0)))
-    return Simulator(start, speed, seed, plan, host, port)
-
-
-def _whole(model: str, run: datetime, parameter: Parameter) -> Parameter:
-    key = FieldKey(model, run, parameter.name, parameter.level_type, parameter.level, 0, None, "icosahedral")
-    fields = expected_fields(key, "v1") or ()
-    return replace(parameter, steps=tuple(sorted({field.step_minutes for field in fields})))
+    return Simulator(start, speed, seed, Plan(catalogue=Catalogue(parameters=WHOLE)), host, port)
 
 
 def _asked_since(simulator: Simulator, told: Asked | None) -> tuple[Asked, ...]:

@@ -132,6 +132,12 @@ class Recorder:
         self._failed[path] = failed
         self._tell_when_due()
 
+    def unfit(self, path: str, failed: Failed) -> None:
+        """Note a file that is not kept any more, since it is not what it should be."""
+        self._kept.pop(path, None)
+        self._failed[path] = failed
+        self.tell(lambda before: _without(before, path))
+
     def tell(self, change: Callable[[Ledger], Ledger] = lambda ledger: ledger) -> Ledger:
         """Tell the ledger what was noted, and of `change` after that; gives the ledger. Raises `StoreError`."""
         begun = self._clock()
@@ -172,6 +178,13 @@ def noted(before: Ledger, kept: Mapping[str, Kept], failed: Mapping[str, Failed]
         missing=tuple(path for path in before.missing if path not in kept),
         failed=failures,
     )
+
+
+def _without(before: Ledger, path: str) -> Ledger:
+    """A ledger of which a file is missing that was kept."""
+    kept = {each: file for each, file in before.kept.items() if each != path}
+    missing = before.missing if path in before.missing else (*before.missing, path)
+    return msgspec.structs.replace(before, kept=kept, missing=missing)
 
 
 def _with_earlier(before: Kept | None, kept: Kept) -> Kept:

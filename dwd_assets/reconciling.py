@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,16 +30,14 @@ from dwd_assets.opendata.content_log import ContentLog, LogEntry
 from dwd_assets.opendata.messages import NotModified, Request
 from dwd_assets.opendata.settling import is_settled
 from dwd_assets.progress import Done
-from dwd_assets.run_pass import GROWN
+from dwd_assets.retention import read_retention
+from dwd_assets.run_standing import GROWN
 from store import ledger
 from store.ledger import Kept, Ledger
 
 CONTENT_LOG = f"{NWP}/content.log.bz2"
 LONGEST_LOG = 1 << 30
 """Bytes, packed; it has 55 million."""
-
-OLDEST = timedelta(hours=30)
-"""Runs that began before are on the server no more."""
 
 
 @dataclass(slots=True)
@@ -55,29 +53,43 @@ class Differences:
     newest: datetime | None = None
 
 
-def reconcile(office: Office, log: Log) -> tuple[Done, ...]:
-    """Look for differences of all models, and work on the runs that have some; gives what came of each.
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What came of each run that was worked on, and what of the table of contents could not be read, a line each."""
 
-    What is missing and was never on the server is told to the ledgers. Raises `OpendataError` and `FormatError` where
-    the table of contents cannot be had, `StoreError`.
+    done: tuple[Done, ...]
+    faults: tuple[str, ...]
+
+
+def reconcile(office: Office, log: Log) -> Reconciled:
+    """Look for differences of all models, and work on the runs that have some.
+
+    What is missing and was never on the server is recorded in the ledgers, unless lines could not be read. Raises
+    `OpendataError` and `FormatError` where the table of contents cannot be had, `StoreError`.
     """
     office.archive.check_floor()
     done: list[Done] = []
+    unread: dict[str, None] = {}
     with _content_log(office) as (file, made_at):
         for model in office.settings.selection.models:
-            deadline = partial(_deadline, model)
-            done += mending.mended(
-                office, deadline, log, partial(_reconciled, office, model, file, made_at, log)
-            )
-    return tuple(done)
+            work = partial(_reconciled, office, model, file, made_at, log, unread)
+            done += mending.mended(office, partial(_deadline, office, model), log, work)
+    for line in unread:
+        log(line)
+    return Reconciled(tuple(done), tuple(unread))
 
 
-def differences(office: Office, model: str, content_log: Path) -> dict[datetime, Differences]:
-    """What a table of contents has of a model's runs, beside what the ledger has, by run."""
+def differences(
+    office: Office, model: str, content_log: Path, unread: dict[str, None] | None = None
+) -> dict[datetime, Differences]:
+    """What a table of contents has of a model's runs, beside what the ledger has, by run.
+
+    Lines that cannot be read, and addresses that no key stands for, are added to `unread`.
+    """
     found: defaultdict[datetime, Differences] = defaultdict(Differences)
     known: dict[datetime, _Known] = {}
     now = office.clock()
-    for key, entry in _wanted(office, model, content_log):
+    for key, entry in _wanted(office, model, content_log, {} if unread is None else unread):
         if key.run not in known:
             known[key.run] = _Known.of(ledger.read(office.store, model, run_text(key.run)))
         _compare(found[key.run], known[key.run], archive_path(key), entry, now)
@@ -94,7 +106,7 @@ def never_seen(
     return {
         run: tuple(sorted(_sought(office, known) - found.get(run, Differences()).listed))
         for run, known in _unwhole(office, model)
-        if made_at is not None and _is_covered(model, run, found, made_at)
+        if made_at is not None and _is_covered(office, model, run, found, made_at)
     }
 
 
@@ -111,11 +123,13 @@ class _Known:
 
 
 def _reconciled(
-    office: Office, model: str, file: Path, made_at: datetime | None, log: Log
+    office: Office, model: str, file: Path, made_at: datetime | None, log: Log, unread: dict[str, None]
 ) -> tuple[Done, ...]:
-    """What came of a model's runs."""
-    found = differences(office, model, file)
-    for run, paths in never_seen(office, model, found, made_at).items():
+    """What came of a model's runs. Lines that cannot be read prove nothing of what is not named."""
+    before = len(unread)
+    found = differences(office, model, file, unread)
+    proof = made_at if len(unread) == before else None
+    for run, paths in never_seen(office, model, found, proof).items():
         _tell_unseen(office, model, run, paths, log)
     done = []
     for run, each in sorted(found.items()):
@@ -143,9 +157,10 @@ def _compare(found: Differences, known: _Known, path: str, entry: LogEntry, now:
 def _unwhole(office: Office, model: str) -> Iterator[tuple[datetime, Ledger]]:
     """The runs that the server may have of which the ledger misses something."""
     now = office.clock()
-    for run in model_runs.recent_runs(model, now):
+    retention = read_retention(office.store, model)
+    for run in model_runs.recent_runs(retention, now):
         summary = ledger.read_summary(office.store, model, run_text(run))
-        if summary is not None and summary.missing and now < model_runs.deadline(model, run):
+        if summary is not None and summary.missing and now < retention.deadline(run):
             yield run, ledger.read(office.store, model, run_text(run))
 
 
@@ -162,12 +177,14 @@ def _sought(office: Office, known: Ledger) -> frozenset[str]:
     )
 
 
-def _is_covered(model: str, run: datetime, found: Mapping[datetime, Differences], made_at: datetime) -> bool:
+def _is_covered(
+    office: Office, model: str, run: datetime, found: Mapping[datetime, Differences], made_at: datetime
+) -> bool:
     """Whether a table of contents tells all that a run had: nothing came for hours, and nothing was deleted yet.
 
     Of a run that it does not name at all it does so where a later one has come to such an end.
     """
-    if made_at >= model_runs.deadline(model, run):
+    if made_at >= model_runs.deadline(office, model, run):
         return False
     ended = [
         each
@@ -185,13 +202,16 @@ def _tell_unseen(office: Office, model: str, run: datetime, paths: tuple[str, ..
         log(f"{model} {period}: {len(paths)} missing files were never seen on the server")
 
 
-def _deadline(model: str, period: str) -> datetime:
-    return model_runs.deadline(model, begin(period))
+def _deadline(office: Office, model: str, period: str) -> datetime:
+    return model_runs.deadline(office, model, begin(period))
 
 
-def _wanted(office: Office, model: str, content_log: Path) -> Iterator[tuple[FieldKey, LogEntry]]:
+def _wanted(
+    office: Office, model: str, content_log: Path, unread: dict[str, None]
+) -> Iterator[tuple[FieldKey, LogEntry]]:
     """The files of the trees that are followed, of runs that are there still, that the selection takes."""
     now, selection = office.clock(), office.settings.selection
+    oldest = next(model_runs.recent_runs(read_retention(office.store, model), now), now)
     trees = []
     if office.settings.v1_tree:
         trees.append((f"v1/m/{model}/", parse_v1))
@@ -199,15 +219,24 @@ def _wanted(office: Office, model: str, content_log: Path) -> Iterator[tuple[Fie
         trees.append((f"{model}/grib/", parse_old))
     for under, parse in trees:
         with content_log.open("rb") as stream:
-            for entry in ContentLog(stream, CONTENT_LOG, under):
+            lines = ContentLog(stream, CONTENT_LOG, under)
+            for entry in lines:
                 key = parse(f"{NWP}/{entry.path}")
-                if (
-                    key is not None
-                    and now - OLDEST <= key.run <= now
+                if key is None:
+                    unread[f"{model}: no key stands for {NWP}/{entry.path}"] = None
+                elif (
+                    oldest <= key.run <= now
                     and (parse is parse_v1 or key.grid == "regular")
                     and selection.takes(key)
                 ):
                     yield key, entry
+        if lines.bad:
+            unread[_bad_lines(lines)] = None
+
+
+def _bad_lines(lines: ContentLog) -> str:
+    """How many lines of a table of contents could not be read, and the first of them."""
+    return f"{CONTENT_LOG}: {lines.bad} of {lines.lines} lines could not be read, the first: {lines.first_bad[0]!r}"
 
 
 @contextmanager

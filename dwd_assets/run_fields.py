@@ -1,32 +1,35 @@
-"""Every field that a run is expected to have: parameters and levels of the catalogue, steps and members of the model.
+"""Every field that a run is expected to have: parameters and levels of the catalogue, steps and members of earlier runs.
 
-Of models whose steps are known here they are computed. Of others they are listed, as often as the run is looked at.
+What the last runs of the same hour had is expected, and whatever the server's own listing of this run shows beside it.
+A run of an hour of which no run was seen whole is known by its listing alone, and is not verified until it is whole.
 
-What belongs here: what is expected, and where it is. What does not: fetching it.
+What belongs here: what is expected, where it is, and listing a run. What does not: fetching it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import archive_path
-from dwd_assets.model_catalogue import Lister, ModelCatalogue, old_fields, old_folder, v1_fields
+from dwd_assets.listing_folders import Lister
+from dwd_assets.model_catalogue import ModelCatalogue, old_fields, old_folder, v1_fields
+from dwd_assets.model_history import Pattern, RunHistory, series_of
 from dwd_assets.office import Log
-from dwd_assets.opendata.addresses import old_path, parse_old, parse_v1, v1_path
+from dwd_assets.opendata.addresses import NWP, old_path, parse_old, parse_v1, v1_path
 from dwd_assets.opendata.errors import OpendataError
-from dwd_assets.opendata.expected import expected_fields, has_run
-from dwd_assets.selection import Selection
+from dwd_assets.selection import POSITIONS, Selection
 
-_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _MEMBER = re.compile(r"[0-9]{2,3}", re.ASCII)
-_ABSENT_AT_MOST = 3
-"""After so many parameters without a folder for the run, and none with one, no further one is listed."""
+_PROBED = 3
+"""After so many folders that are not there, and none that is, a run that has not begun is not listed further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,18 @@ class Trees:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a run, and what it is called elsewhere."""
+    """A field of a run, and what it is called elsewhere; `folder`: of its parameter in the v1 tree, where known."""
 
     key: FieldKey
     path: str
     """In the archive."""
 
+    folder: str | None = None
+
     @cached_property
     def address(self) -> str:
         """On the server."""
-        return address(self.key)
+        return address(self.key, self.folder)
 
     @property
     def is_packed(self) -> bool:
@@ -56,88 +61,179 @@ class Field:
         return self.key.grid == "regular"
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A parameter at one level, and what earlier runs of the same hour had of it; None if none had it."""
+
+    key: FieldKey
+    """At step 0, without a member."""
+
+    pattern: Pattern | None
+
+    def fields(self, pattern: Pattern | None = None) -> Iterator[FieldKey]:
+        """The fields of a pattern, by default of the expected one; of a constant that is not known yet, step 0."""
+        found = pattern or self.pattern
+        if found is None and self.key.level_type == "time-invariant":
+            yield self.key
+        for member, steps in found or ():
+            for step in steps:
+                yield replace(self.key, member=member, step_minutes=step)
+
+
 @dataclass
 class Expectations:
-    """What a run is expected to have. `listed_all`: nothing that had to be listed could not be."""
+    """What a run is expected to have by the catalogue and by earlier runs."""
 
-    lister: Lister
-    log: Log
+    history: RunHistory
     trees: Trees
-    listed_all: bool = True
-    _listed: dict[str, tuple[FieldKey, ...]] = field(default_factory=dict)
 
-    def of(self, catalogue: ModelCatalogue, run: datetime, selection: Selection) -> tuple[Field, ...]:
-        """The fields that are wanted of a run, by step."""
-        found = [
-            Field(key, archive_path(key))
-            for key in self._keys(catalogue, run, selection)
-            if selection.takes(key)
-        ]
+    def series(self, catalogue: ModelCatalogue, selection: Selection) -> Iterator[Series]:
+        """The parameters and levels that are wanted of the run."""
+        run = self.history.run
+        keys: list[FieldKey] = []
+        if self.trees.v1:
+            keys += v1_fields(catalogue, run, selection)
+            keys += _positions(keys, catalogue.model, run)
+        if self.trees.old:
+            keys += old_fields(catalogue, run, selection)
+        for key in keys:
+            if selection.takes_level_type(key.model, key.level_type):
+                yield Series(key, self.history.pattern(series_of(key)))
+
+    def of(
+        self, catalogue: ModelCatalogue, selection: Selection, listed: Iterable[FieldKey] = ()
+    ) -> tuple[Field, ...]:
+        """The fields that are wanted of the run, by step; `listed`: those that its own listing showed beside."""
+        shown = tuple(listed)
+        there = {series_of(key) for key in shown}
+        expected = (
+            key
+            for series in self.series(catalogue, selection)
+            if series.pattern is not None or series_of(series.key) not in there
+            for key in series.fields()
+        )
+        return self._fields(catalogue, selection, (*expected, *shown))
+
+    def candidates(self, catalogue: ModelCatalogue, selection: Selection) -> tuple[Field, ...]:
+        """Fields that may be there: what is not known for this hour may be as it is at other hours."""
+        found: list[FieldKey] = []
+        for series in self.series(catalogue, selection):
+            if series.pattern is None:
+                elsewhere = self.history.elsewhere(series_of(series.key))
+                found += series.fields(elsewhere) if elsewhere is not None else ()
+        return self._fields(catalogue, selection, found)
+
+    def unknown(self, catalogue: ModelCatalogue, selection: Selection) -> list[Series]:
+        """The parameters and levels that no run of this hour was seen to have."""
+        return [each for each in self.series(catalogue, selection) if each.pattern is None]
+
+    def _fields(
+        self, catalogue: ModelCatalogue, selection: Selection, keys: Iterable[FieldKey]
+    ) -> tuple[Field, ...]:
+        wanted = dict.fromkeys(key for key in keys if selection.takes(key))
+        folders = catalogue.folders
+        found = [Field(key, archive_path(key), folders.get(key.parameter)) for key in wanted]
         return tuple(sorted(found, key=lambda each: (each.key.step_minutes, each.path)))
 
-    def _keys(self, catalogue: ModelCatalogue, run: datetime, selection: Selection) -> Iterator[FieldKey]:
-        if self.trees.v1:
-            if is_computed(catalogue.model):
-                for key in v1_fields(catalogue, run, selection):
-                    yield from expected_fields(key, "v1") or ()
-            else:
-                yield from self._listed_v1(catalogue, run, selection)
-        if self.trees.old:
-            for key in old_fields(catalogue, run, selection):
-                yield from expected_fields(key, "old") or self._listed_old(key)
 
-    def _listed_v1(
-        self, catalogue: ModelCatalogue, run: datetime, selection: Selection
-    ) -> Iterator[FieldKey]:
-        absent = present = 0
-        for key in v1_fields(catalogue, run, selection):
-            if not selection.takes_level_type(key.model, key.level_type):
-                continue
-            if absent >= _ABSENT_AT_MOST and not present:
-                return
-            keys = self._once(v1_path(key).partition("/s/")[0] + "/", self._of_run)
-            absent, present = absent + (not keys), present + bool(keys)
-            yield from keys
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the server's own folders of a run show; `is_whole`: nothing could not be listed or read.
 
-    def _listed_old(self, key: FieldKey) -> tuple[FieldKey, ...]:
-        keys = self._once(f"{old_folder(key.model, key.run)}{key.parameter}/", self._of_folder)
-        same = (key.run, key.level_type, key.level, key.grid)
-        return tuple(each for each in keys if (each.run, each.level_type, each.level, each.grid) == same)
+    unknown: addresses that no key stands for.
+    """
 
-    def _once(self, folder: str, listed: Callable[[str], Iterator[FieldKey]]) -> tuple[FieldKey, ...]:
-        if folder not in self._listed:
-            try:
-                self._listed[folder] = tuple(listed(folder))
-            except (OpendataError, FormatError) as fault:
-                self.log(f"not listed: {fault}")
-                self.listed_all = False
-                self._listed[folder] = ()
-        return self._listed[folder]
+    keys: tuple[FieldKey, ...]
+    is_whole: bool
+    requests: int
+    unknown: tuple[str, ...] = ()
 
-    def _of_run(self, folder: str) -> Iterator[FieldKey]:
+
+class RunLister:
+    """Lists the folders of one run, several at once: of each parameter and level its steps."""
+
+    def __init__(self, lister: Lister, catalogue: ModelCatalogue, report: Log, at_once: int) -> None:
+        self._lister, self._catalogue, self._report, self._at_once = lister, catalogue, report, at_once
+        self._is_whole = True
+        self._unknown: list[str] = []
+        self._lock = threading.Lock()
+        self._has_members: bool | None = None
+
+    def listed(self, series: Iterable[FieldKey]) -> Listed:
+        """What is there of these parameters and levels. What cannot be listed is reported, and costs no other."""
+        before = self._lister.requests
+        folders = list(dict.fromkeys(self._folder(key) for key in series))
+        found: list[FieldKey] = []
+        # One at first: whether a run has members is found out once.
+        for folder in folders[:_PROBED]:
+            found += self._entries(folder)
+        if found or len(folders) <= _PROBED:
+            with ThreadPoolExecutor(self._at_once, thread_name_prefix="listing") as pool:
+                for keys in pool.map(self._entries, folders[_PROBED:]):
+                    found += keys
+        return Listed(tuple(found), self._is_whole, self._lister.requests - before, tuple(self._unknown))
+
+    def _folder(self, key: FieldKey) -> str:
+        if key.grid == "regular":
+            return f"{old_folder(key.model, key.run)}{key.parameter}/"
+        return v1_path(key, self._catalogue.folders.get(key.parameter)).partition("/s/")[0] + "/"
+
+    def _entries(self, folder: str) -> list[FieldKey]:
+        is_v1 = folder.startswith(f"{NWP}/v1/")
+        try:
+            names = self._v1_files(folder) if is_v1 else self._files(folder)
+        except (OpendataError, FormatError) as fault:
+            self._fail(f"not listed: {fault}")
+            return []
+        return list(self._keys(names, parse_v1 if is_v1 else parse_old))
+
+    def _v1_files(self, folder: str) -> list[str]:
         """What lies below `.../r/<run>/`, of all members."""
-        below = self.lister.folders(folder)
-        members = self.lister.folders(f"{folder}e/") if "e" in below else ()
-        steps = [f"{folder}e/{each}/s/" for each in members if _MEMBER.fullmatch(each)]
-        for each in [*steps, *([f"{folder}s/"] if "s" in below else [])]:
-            keys = (parse_v1(f"{each}{entry.name}") for entry in self.lister.entries(each))
-            yield from (key for key in keys if key is not None)
+        if self._has_members is not True:
+            files = self._files(f"{folder}s/")
+            if files or self._has_members is False:
+                self._has_members = False
+                return files
+        members = [name for name in self._lister.folders(f"{folder}e/") if _MEMBER.fullmatch(name)]
+        if members:
+            self._has_members = True
+        return [file for member in members for file in self._files(f"{folder}e/{member}/s/")]
 
-    def _of_folder(self, folder: str) -> Iterator[FieldKey]:
-        keys = (parse_old(f"{folder}{entry.name}") for entry in self.lister.entries(folder))
-        yield from (key for key in keys if key is not None)
+    def _files(self, folder: str) -> list[str]:
+        return [f"{folder}{entry.name}" for entry in self._lister.entries(folder) if not entry.is_folder]
+
+    def _keys(self, names: Iterable[str], parse: Callable[[str], FieldKey | None]) -> Iterator[FieldKey]:
+        for name in names:
+            key = parse(name)
+            if key is not None:
+                yield key
+            else:
+                with self._lock:
+                    self._unknown.append(name)
+
+    def _fail(self, line: str) -> None:
+        with self._lock:
+            self._is_whole = False
+            self._report(line)
 
 
-def is_computed(model: str) -> bool:
-    """Whether the steps of a model are known without listing."""
-    return has_run(model, _ANY_TIME) is not None
-
-
-def address(key: FieldKey) -> str:
+def address(key: FieldKey, folder: str | None = None) -> str:
     """Where the server has a field: the regular grid in the old tree, the triangles in v1."""
-    return old_path(key) if key.grid == "regular" else v1_path(key)
+    return old_path(key) if key.grid == "regular" else v1_path(key, folder)
 
 
 def twin(key: FieldKey) -> FieldKey:
     """The same field on the other grid."""
     return replace(key, grid="regular" if key.grid == "icosahedral" else "icosahedral")
+
+
+def _positions(keys: Iterable[FieldKey], model: str, run: datetime) -> list[FieldKey]:
+    """CLAT and CLON where the catalogue does not have them: fields on triangles cannot be read without."""
+    there = {key.parameter for key in keys}
+    if not there - set(POSITIONS):
+        return []
+    return [
+        FieldKey(model, run, name, "time-invariant", None, 0, None, "icosahedral")
+        for name in POSITIONS
+        if name not in there
+    ]

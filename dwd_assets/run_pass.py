@@ -1,8 +1,8 @@
-"""One pass over a run: fetch what is there and not kept yet, and tell the ledger how the run stands.
+"""One pass over a run: fetch what is there and not kept yet, and record in the ledger how the run stands.
 
-What belongs here: the order of a pass, and what the ledger says of a run as a whole. What does not: which runs are
-due (`dwd_assets.model_runs`), what is expected (`run_fields`), the order of requests (`run_order`), and what becomes
-of a field that came (`field_keeping`).
+What belongs here: the order of a pass. What does not: which runs are due (`dwd_assets.model_runs`), what is expected
+(`run_fields`), the order of requests (`run_order`), what becomes of a field that came (`field_keeping`), how the run
+stands (`run_standing`), and which files are not what they claim (`run_identities`).
 """
 
 from __future__ import annotations
@@ -10,46 +10,42 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
-
-import msgspec
 
 from bzip2.fast import expect as expect_packed
 from dwd_assets.constants import Constants
-from dwd_assets.field_checks import ALL_MISSING
+from dwd_assets.field_identity import FieldIdentities
 from dwd_assets.field_keeping import LONGEST_FIELD, Fetched, Keeper
-from dwd_assets.formats.checks import run_text
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey, Grid
-from dwd_assets.formats.paths import archive_path, parse_archive_path
+from dwd_assets.formats.paths import parse_archive_path
+from dwd_assets.listing_folders import Lister
 from dwd_assets.model_catalogue import (
     Cataloguer,
-    Lister,
-    ModelCatalogue,
-    gone_parameters,
     old_folder,
     read_catalogue,
+    runs_folder,
     write_catalogue,
 )
+from dwd_assets.model_history import RunHistory, read_history, update_history
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.addresses import NWP
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.opendata.fetching import Outcome, Wanted, fetch_each
 from dwd_assets.opendata.messages import UNKNOWN, Request, Version
 from dwd_assets.opendata.settling import SETTLE
-from dwd_assets.progress import GRACE, Done, Recorder, standing_warnings
-from dwd_assets.run_fields import Expectations, Field, Trees, is_computed, twin
+from dwd_assets.progress import Done, Recorder
+from dwd_assets.retention import Retention, write_retention
+from dwd_assets.run_fields import Expectations, Field, RunLister, Series, Trees
+from dwd_assets.run_identities import Unfit, learned_after, settled
 from dwd_assets.run_order import StepOrder
+from dwd_assets.run_standing import GROWN, Standing, is_served
 from dwd_assets.selection import Selection
 from store import ledger
 from store.ledger import Failed, Kept, Ledger
 from store.objects import StoreError
-
-GROWN = timedelta(hours=3)
-"""A run whose steps are not known beforehand is whole when so long nothing changed."""
 
 _SPARE_THREADS = 4
 """Beyond one for each connection: while these unpack and write, all connections are in use."""
@@ -57,7 +53,6 @@ _SPARE_THREADS = 4
 _FLOOR_EVERY = 64
 """How many files are asked for between two looks at the free space."""
 
-_DAY = timedelta(days=1)
 _FIRST_PASS_BYTES = 64 << 20
 """About what the first hour of a run comes to in the old tree."""
 
@@ -75,6 +70,8 @@ class _Tally:
     failed: dict[str, str] = field(default_factory=dict)
     came: Counter[str] = field(default_factory=Counter)
     """By grid."""
+    faults: dict[str, None] = field(default_factory=dict)
+    """What could not be read or listed, in the order in which it was met."""
 
 
 class RunPass:
@@ -85,91 +82,128 @@ class RunPass:
         office: Office,
         before: Ledger,
         run: datetime,
-        deadline: datetime,
+        retention: Retention,
         log: Log,
         wanted: Selection | None,
     ) -> None:
         settings = office.settings
-        self._office, self._run, self._deadline, self._log = office, run, deadline, log
+        self._office, self._run, self._log = office, run, log
+        self._retention = retention
         self._model = before.collection
         self._before = before
         self._kept: dict[str, Kept] = dict(before.kept)
-        standing = settings.selection.of_model(self._model)
-        self._wanted = standing if wanted is None else wanted.of_model(self._model)
-        self._standing = standing if standing.rows else self._wanted
+        selected = settings.selection.of_model(self._model)
+        self._wanted = selected if wanted is None else wanted.of_model(self._model).with_needs()
+        standing = selected if selected.rows else self._wanted
         self._trees = Trees(settings.v1_tree, settings.old_tree)
         self._lister = Lister(office.client)
-        both = Selection(tuple(dict.fromkeys(self._standing.rows + self._wanted.rows)))
-        self._cataloguer = Cataloguer(self._lister, both, log)
-        self._expectations = Expectations(self._lister, log, self._trees)
+        both = Selection(tuple(dict.fromkeys(standing.rows + self._wanted.rows)))
+        self._cataloguer = Cataloguer(self._lister, both, self._report)
         self._constants = Constants(office.archive, self._model, pointers=settings.constants_as_pointers)
-        self._catalogue = ModelCatalogue(self._model)
         self._tally = _Tally()
         self._stopped: StoreError | None = None
-        self._old_is_gone = False
-        self._asked_for = set(before.missing)
+        history = read_history(office.store, self._model)
+        self._identities = FieldIdentities(dict(history.fields))
+        self._standing = Standing(
+            office,
+            run,
+            retention.deadline(run),
+            before,
+            standing,
+            Expectations(RunHistory(history, run), self._trees),
+            self._cataloguer,
+            read_catalogue(office.store, self._model),
+        )
 
     def go(self, *, recheck: bool, also: Iterable[str]) -> Done:
-        """Do it. Raises `StoreError` (`BelowFloor` among them) after telling the ledger what could be told."""
+        """Do it. Raises `StoreError` (`BelowFloor` among them) after recording what could be recorded."""
         started = time.monotonic()
         if self._trees.old and not self._kept:
             expect_packed(_FIRST_PASS_BYTES)
-        self._catalogue = read_catalogue(self._office.store, self._model)
         self._update_catalogue(again=False)
+        self._ask_retention()
         with Recorder(self._office.store, self._model, self._before.period) as recorder:
+            self._list_unknown()
             self._fetch_unkept(recorder)
-            if self._has_ended() and self._update_catalogue(again=True):
+            if self._standing.has_ended(self._kept) and self._update_catalogue(again=True):
+                self._fetch_unkept(recorder)
+            self._look_for_old_tree()
+            if not self._is_narrowed and self._standing.is_to_be_listed(self._kept):
+                self._list(self._standing.series_to_list(self._kept), is_all=True)
                 self._fetch_unkept(recorder)
             if recheck:
                 self._fetch_trees(self._known(), recorder)
             self._fetch_trees(self._named(also), recorder)
-            self._look_for_old_tree()
-            told = recorder.tell(self._concluded)
+            self._settle(recorder)
+            self._standing.notice(self._lister.unread, self._report)
+            faults = tuple(self._tally.faults)
+            told = recorder.tell(lambda known: self._standing.concluded(known, self._kept, faults))
         self._constants.tell()
+        self._learn(told)
         if self._stopped is not None:
             raise self._stopped
         return self._done(ledger.summary(told), time.monotonic() - started)
 
+    def _report(self, line: str) -> None:
+        """Note something that could not be read or listed."""
+        if line not in self._tally.faults:
+            self._tally.faults[line] = None
+            self._log(line)
+
     # What there is to fetch
 
-    @cached_property
-    def _expected(self) -> tuple[Field, ...]:
-        return self._expectations.of(self._catalogue, self._run, self._standing)
+    @property
+    def _is_narrowed(self) -> bool:
+        """Whether only some of what is due is asked for."""
+        return self._wanted != self._standing.selection
+
+    def _asked(self) -> list[Field]:
+        """The fields to be asked for whether they are expected or may be there."""
+        standing = self._standing
+        expected = standing.fields(self._wanted) if self._is_narrowed else standing.expected
+        may_be = standing.candidates(self._wanted)
+        paths = {each.path for each in expected}
+        return [*expected, *(each for each in may_be if each.path not in paths)]
 
     def _unkept(self) -> list[Field]:
-        if self._wanted == self._standing:
-            asked = self._expected
-        else:
-            asked = self._expectations.of(self._catalogue, self._run, self._wanted)
-        return [each for each in asked if not _is_served(self._kept.get(each.path))]
+        failed = self._before.failed
+        return [
+            each
+            for each in self._asked()
+            if not is_served(self._kept.get(each.path))
+            or (each.path in failed and self._kept.get(each.path) == self._before.kept.get(each.path))
+        ]
 
     def _known(self) -> list[Field]:
         """The fields that came from the server before this pass."""
-        came = ((path, parse_archive_path(path)) for path, kept in self._before.kept.items() if kept.source)
-        return [
-            Field(key, path) for path, key in came if isinstance(key, FieldKey) and self._is_followed(key)
-        ]
+        return self._of_paths(path for path, kept in self._before.kept.items() if kept.source)
 
     def _named(self, paths: Iterable[str]) -> list[Field]:
         """The fields of these archive paths, that did not come in this pass."""
+        return self._of_paths(path for path in paths if self._kept.get(path) == self._before.kept.get(path))
+
+    def _of_paths(self, paths: Iterable[str]) -> list[Field]:
+        folders = self._standing.catalogue.folders
         keys = ((path, parse_archive_path(path)) for path in paths)
         return [
-            Field(key, path)
+            Field(key, path, folders.get(key.parameter))
             for path, key in keys
-            if isinstance(key, FieldKey) and self._kept.get(path) == self._before.kept.get(path)
+            if isinstance(key, FieldKey) and self._is_followed(key)
         ]
 
     def _is_followed(self, key: FieldKey) -> bool:
         return self._trees.old if key.grid == "regular" else self._trees.v1
 
-    def _update_catalogue(self, *, again: bool) -> bool:
-        """Look for what the catalogue does not have yet, and tell whether it has more then.
+    # What the server lists
 
-        `again`: names are listed anew, unless that was done since the run's newest file is there.
+    def _update_catalogue(self, *, again: bool) -> bool:
+        """Look for what the catalogue does not have yet; whether it has more then.
+
+        `again`: names are listed again, unless that was done since the run's newest file is there.
         """
-        before, now = self._catalogue, self._office.clock()
+        before, now = self._standing.catalogue, self._office.clock()
         after = before
-        due = self._newest_change() if again else None
+        due = self._standing.newest_change(self._kept) if again else None
         if self._trees.v1:
             if _is_older(before.v1_looked_at, due):
                 after = self._cataloguer.v1_looked(after, self._run, now)
@@ -179,30 +213,65 @@ class RunPass:
             after = self._cataloguer.old_looked(after, self._run, now)
         if after != before:
             write_catalogue(self._office.store, after)
-            self._catalogue = after
-            self.__dict__.pop("_expected", None)
+            self._standing.catalogue = after
         return (after.v1, after.old) != (before.v1, before.old)
+
+    def _ask_retention(self) -> None:
+        """Ask how many runs the server keeps, if it is time to."""
+        now = self._office.clock()
+        folder = runs_folder(self._standing.catalogue) if self._trees.v1 else None
+        if folder is None or not self._retention.is_to_be_asked(now):
+            return
+        try:
+            runs = self._lister.folders(folder)
+        except (OpendataError, FormatError) as fault:
+            self._report(f"{self._model}: how many runs the server keeps is not known: {fault}")
+            return
+        retention = self._retention.listed(len(runs), now)
+        if retention != self._retention:
+            write_retention(self._office.store, retention)
+            if retention.runs != self._retention.runs:
+                self._log(f"{self._model}: the server keeps {retention.runs} runs")
+            self._retention = retention
+            self._standing.deadline = retention.deadline(self._run)
+
+    def _list_unknown(self) -> None:
+        """List what nothing is known of, neither by earlier runs nor by a listing of this one."""
+        self._list(self._standing.unknown_series(self._wanted, self._kept), is_all=False)
+
+    def _list(self, series: list[Series], *, is_all: bool) -> None:
+        """Take in what the server's own folders of the run show."""
+        if not (series or is_all):
+            return
+        started, catalogue = self._office.clock(), self._standing.catalogue
+        lister = RunLister(self._lister, catalogue, self._report, self._office.settings.connections)
+        listed = lister.listed(each.key for each in series)
+        for address in listed.unknown:
+            self._report(f"{self._model}: no key stands for {address}")
+        self._standing.take_listing(series, listed, started, is_all=is_all)
 
     # Fetching
 
     def _fetch_unkept(self, recorder: Recorder) -> None:
-        """What is told while fields come must not look whole: what is expected is missing from the start."""
+        """What is recorded while fields come must not look whole: what is expected is missing from the start."""
         fields = self._unkept()
         if fields:
-            recorder.tell(self._opened)
+            recorder.tell(self._standing.opened)
         self._fetch_trees(fields, recorder)
 
     def _fetch_trees(self, fields: list[Field], recorder: Recorder) -> None:
-        """Each tree by itself: how far one has come tells nothing of the other."""
+        """Each tree by itself: how far one has come says nothing of the other."""
         for grid in _GRIDS:
             self._fetch([each for each in fields if each.key.grid == grid], grid, recorder)
 
     def _fetch(self, fields: list[Field], grid: Grid, recorder: Recorder) -> None:
+        if not fields:
+            return
         office = self._office
-        kept = (each.key for each in self._expected if each.key.grid == grid and each.path in self._kept)
-        latest = max((key.step_minutes for key in kept if key.level_type != "time-invariant"), default=-1)
-        order = StepOrder(fields, random.Random(office.clock().isoformat()), latest)
-        keeper = Keeper(office, self._constants, self._before.kept)
+        order = StepOrder(
+            fields, random.Random(office.clock().isoformat()), self._standing.latest_step(self._kept, grid)
+        )
+        keeper = Keeper(office, self._constants, self._identities, self._before.kept)
         asked: dict[str, Field] = {}
 
         def next_wanted() -> Wanted | None:
@@ -211,14 +280,14 @@ class RunPass:
                 return None
             asked[following.address] = following
             self._tally.asked += 1
-            return Wanted(self._request(following), self._deadline)
+            return Wanted(self._request(following), self._standing.deadline)
 
         def handle(outcome: Outcome) -> Fetched:
             return keeper.handle(asked[outcome.wanted.request.path], outcome.result)
 
         at_once = office.settings.connections + _SPARE_THREADS
         for fetched in fetch_each(office.client, next_wanted, handle, at_once=at_once):
-            self._tell(fetched, order, recorder)
+            self._take(fetched, order, recorder)
 
     def _goes_on(self) -> bool:
         """Whether the store takes more."""
@@ -233,22 +302,24 @@ class RunPass:
         """A version that is kept, or that was bad a moment ago, need not come again."""
         known = UNKNOWN
         kept, failed = self._before.kept.get(wanted.path), self._before.failed.get(wanted.path)
-        if kept is not None and kept.source is not None:
+        if kept is not None and kept.source is not None and wanted.path in self._kept:
             known = Version(kept.source.etag, kept.source.modified)
         elif failed is not None and failed.etag is not None and not self._is_to_be_retried(failed):
             known = Version(failed.etag)
         now = self._office.clock()
         # Late in a run the server's own clock may be what is wrong: then its date is not asked about.
-        settled = now - SETTLE if now < self._run + GROWN else None
-        return Request(wanted.address, known=known, limit_bytes=LONGEST_FIELD, unchanged_since=settled)
+        is_settled_since = now - SETTLE if now < self._run + GROWN else None
+        return Request(
+            wanted.address, known=known, limit_bytes=LONGEST_FIELD, unchanged_since=is_settled_since
+        )
 
     def _is_to_be_retried(self, failed: Failed) -> bool:
         return self._office.clock() - failed.at >= timedelta(
             minutes=self._office.settings.fields_retry_minutes
         )
 
-    def _tell(self, fetched: Fetched, order: StepOrder, recorder: Recorder) -> None:
-        """Tell all who need to know of a field."""
+    def _take(self, fetched: Fetched, order: StepOrder, recorder: Recorder) -> None:
+        """Record what became of a field."""
         key, path = fetched.field.key, fetched.field.path
         self._tally.bytes += fetched.bytes
         if fetched.absent:
@@ -256,9 +327,7 @@ class RunPass:
             return
         if fetched.failed is not None:
             order.failed(key, by_server=fetched.by_server)
-            self._tally.failed[path] = fetched.failed.reason
-            self._log(f"{path}: {fetched.failed.reason}")
-            recorder.failed(path, fetched.failed)
+            self._fail(path, fetched.failed, recorder)
             return
         order.came(key, fetched.age)
         if fetched.fault is not None:
@@ -266,12 +335,20 @@ class RunPass:
         elif fetched.kept is not None:
             self._keep(path, fetched.kept, key)
             recorder.kept(path, fetched.kept)
+        elif path in self._kept and path in self._before.failed:
+            recorder.kept(path, self._kept[path])  # what is kept is what the server has
+
+    def _fail(self, path: str, failed: Failed, recorder: Recorder) -> None:
+        self._tally.failed[path] = failed.reason
+        self._log(f"{path}: {failed.reason}")
+        recorder.failed(path, failed)
 
     def _keep(self, path: str, kept: Kept, key: FieldKey) -> None:
         before = self._kept.get(path)
         self._tally.fetched += 1
         self._tally.changed += before is not None and before.earlier != kept.earlier
         self._tally.came[key.grid] += 1
+        self._tally.failed.pop(path, None)
         self._kept[path] = kept
 
     def _done(self, summary: ledger.Summary, seconds: float) -> Done:
@@ -284,138 +361,66 @@ class RunPass:
             requests=tally.asked + self._lister.requests,
             seconds=seconds,
             failed=tally.failed,
+            faults=tuple(tally.faults),
         )
 
-    # How the run stands
+    # What came to light
 
-    def _has_ended(self) -> bool:
-        """Whether the last of what is expected is there: any field of the last step, of any tree."""
-        if not is_computed(self._model):
-            return not self._missing(self._kept) and not self._grows(self._kept)
-        last = max((each.key.step_minutes for each in self._expected), default=0)
-        return any(each.path in self._kept for each in self._expected if each.key.step_minutes == last)
+    def _settle(self, recorder: Recorder) -> None:
+        """Put right what the fields of the run, taken together, show not to be what they claim."""
+        found = settled(self._run, self._standing.expected, self._kept, self._identities)
+        for each in found.unfit:
+            self._put_aside(each, recorder)
+        if found.again:
+            paths = frozenset(found.again)
+            self._fetch_trees([each for each in self._asked() if each.path in paths], recorder)
 
-    def _missing(self, kept: dict[str, Kept]) -> tuple[Field, ...]:
-        return tuple(
-            each
-            for each in self._expected
-            if not _is_served(kept.get(each.path)) and not self._is_replaced(each, kept)
+    def _put_aside(self, unfit: Unfit, recorder: Recorder) -> None:
+        """Take a file away from its path, which it should not have got."""
+        self._office.archive.move_beside(unfit.path)
+        kept = self._kept.pop(unfit.path)
+        etag = None if kept.source is None else kept.source.etag
+        self._tally.failed[unfit.path] = unfit.reason
+        self._log(f"{unfit.path}: {unfit.reason}")
+        recorder.unfit(unfit.path, Failed(unfit.reason, self._office.clock(), etag=etag))
+
+    def _learn(self, told: Ledger) -> None:
+        """Remember what the fields are, and, of a run that is whole, what it had."""
+        is_whole = _is_seen_whole(told)
+        expected = {each.path: each.key for each in self._standing.expected}
+        fields = [key for path, key in expected.items() if is_served(told.kept.get(path))]
+        if is_whole:  # what nobody expected, and came by a list of all files, is expected from now on
+            others = self._of_paths(
+                path for path, kept in told.kept.items() if path not in expected and is_served(kept)
+            )
+            fields += [each.key for each in others if self._standing.selection.takes(each.key)]
+        update_history(
+            self._office.store,
+            self._model,
+            lambda before: learned_after(before, self._run, fields, self._identities, is_whole=is_whole),
         )
-
-    def _is_replaced(self, each: Field, kept: dict[str, Kept]) -> bool:
-        """Whether a field that cannot come any more, its tree being gone, is kept on the other grid."""
-        return self._old_is_gone and each.key.grid == "regular" and archive_path(twin(each.key)) in kept
 
     def _look_for_old_tree(self) -> None:
         """Where nothing came of the old tree and the other one is followed too: whether it is still there."""
-        if (
-            not (self._trees.old and self._trees.v1)
-            or self._tally.came["regular"]
-            or self._stopped is not None
-        ):
+        is_asked = self._trees.old and self._trees.v1 and not self._tally.came["regular"]
+        if not is_asked or self._stopped is not None:
             return
-        is_known = self._catalogue.old_looked_at is not None
-        if is_known and all(each.key.grid != "regular" for each in self._missing(self._kept)):
+        is_known = self._standing.catalogue.old_looked_at is not None
+        if is_known and all(each.key.grid != "regular" for each in self._standing.missing(self._kept)):
             return
         folders = (old_folder(self._model, self._run), f"{NWP}/{self._model}/grib/")
         try:
             is_there = any(self._lister.entries(folder) for folder in folders)
-            # A server that has nothing at all just now tells nothing of that tree.
-            self._old_is_gone = not is_there and bool(self._lister.entries(f"{NWP}/"))
+            # A server that has nothing at all just now says nothing of that tree.
+            self._standing.old_is_gone = not is_there and bool(self._lister.entries(f"{NWP}/"))
         except (OpendataError, FormatError) as fault:
-            self._log(f"{self._model}: nobody can tell whether the old tree is there: {fault}")
-
-    def _grows(self, kept: dict[str, Kept]) -> bool:
-        """Whether more may be expected later than is now."""
-        if not is_computed(self._model):
-            return not (self._expectations.listed_all and self._expected and self._is_grown(kept))
-        catalogue = self._catalogue
-        return (
-            (self._trees.v1 and not catalogue.v1)
-            or (self._trees.old and catalogue.old_looked_at is None and not self._old_is_gone)
-            or self._cataloguer.lacks(catalogue)
-        )
-
-    def _is_grown(self, kept: dict[str, Kept]) -> bool:
-        """Whether a run whose steps are listed is as the same hour's of the day before, or long unchanged."""
-        newest = self._newest_change()
-        if newest is not None and self._office.clock() - newest >= GROWN:
-            return True
-        earlier = ledger.read(self._office.store, self._model, run_text(self._run - _DAY))
-        if earlier.state(self._office.clock()) != "complete":
-            return False
-        return _shape(earlier.kept) == _shape(kept)
-
-    def _newest_change(self) -> datetime | None:
-        sources = (kept.source for kept in self._kept.values() if kept.source is not None)
-        return max((source.modified for source in sources if source.modified is not None), default=None)
-
-    def _opened(self, before: Ledger) -> Ledger:
-        """The ledger while fields come."""
-        return msgspec.structs.replace(
-            before,
-            deadline=self._deadline,
-            given_up=self._deadline + GRACE,
-            expects_more=self._grows(before.kept),
-            missing=self._told_missing(before, self._missing(before.kept)),
-        )
-
-    def _concluded(self, before: Ledger) -> Ledger:
-        missing = self._missing(before.kept)
-        return msgspec.structs.replace(
-            before,
-            looked_at=self._office.clock(),
-            deadline=self._deadline,
-            given_up=self._deadline + GRACE,
-            expects_more=self._grows(before.kept),
-            missing=self._told_missing(before, missing),
-            warnings=(*standing_warnings(before), *self._warnings(before.kept, missing)),
-        )
-
-    def _told_missing(self, told: Ledger, missing: tuple[Field, ...]) -> tuple[str, ...]:
-        """What is missing by this pass, and what another one, with a later catalogue, found missing meanwhile."""
-        own = tuple(each.path for each in missing)
-        self._asked_for.update(own, (each.path for each in self._expected))
-        return (*own, *(path for path in told.missing if path not in self._asked_for))
-
-    def _warnings(self, kept: dict[str, Kept], missing: tuple[Field, ...]) -> Iterator[str]:
-        for name in sorted(gone_parameters(self._catalogue.gone, self._run)):
-            if self._standing.takes_parameter(self._model, name):
-                yield f"{name}: the server does not list it any more"
-        if self._has_ended():
-            yield from _vanished(self._expected, missing)
-        yield from _all_missing(kept)
-        replaced = sum(self._is_replaced(each, kept) for each in self._expected if each.path not in kept)
-        if replaced:
-            yield f"the old tree is gone: {replaced} fields are kept on the icosahedral grid alone"
+            self._report(f"{self._model}: whether the old tree is there is not known: {fault}")
 
 
-def _is_served(kept: Kept | None) -> bool:
-    """Whether a file came from the server; one that was made here does not stand for it."""
-    return kept is not None and not kept.made_from
-
-
-def _vanished(expected: tuple[Field, ...], missing: tuple[Field, ...]) -> Iterator[str]:
-    """A line for each parameter of which a run that has come to its end has nothing."""
-    count = Counter((each.key.parameter, each.key.grid) for each in expected)
-    lacking = Counter((each.key.parameter, each.key.grid) for each in missing)
-    for parameter, grid in sorted(count):
-        number = count[parameter, grid]
-        if lacking[parameter, grid] == number:
-            yield f"{parameter}: none of its {number} {grid} fields came"
-
-
-def _all_missing(kept: dict[str, Kept]) -> Iterator[str]:
-    """A line for each parameter that has fields without any value."""
-    empty = Counter(path.split("/")[-2] for path, each in kept.items() if ALL_MISSING in each.notes)
-    for parameter in sorted(empty):
-        yield f"{parameter}: {ALL_MISSING} in {empty[parameter]} fields"
-
-
-def _shape(kept: dict[str, Kept]) -> frozenset[FieldKey]:
-    """The fields of a run, apart from when it was."""
-    keys = (parse_archive_path(path) for path in kept)
-    return frozenset(replace(key, run=datetime.min) for key in keys if isinstance(key, FieldKey))
+def _is_seen_whole(told: Ledger) -> bool:
+    """Whether all that the server has of a run is kept, by its own listing where more was expected."""
+    is_settled = not (told.expects_more or told.failed)
+    return is_settled and bool(told.kept) and told.never_seen.issuperset(told.missing)
 
 
 def _is_older(looked_at: datetime | None, due: datetime | None) -> bool:

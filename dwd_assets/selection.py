@@ -2,10 +2,13 @@
 
 A row is `<model>/<level types>[:<levels>]/<parameters>[/<hours>]`:
 
-- level types: one or more of those of `dwd_assets.formats.fields.LevelType`, with commas between them;
+- level types: one or more of those of `dwd_assets.formats.fields.LevelType`, with commas between them; `layer`,
+  `wavelength` and `other` are fields below folders that no level stands for;
 - levels: numbers as a `FieldKey` has them (hPa of pressure levels), with commas; all where none are named;
 - parameters: names or shell patterns, with commas, in small letters;
 - hours: `<first>-<last>` after the run, all where none are named.
+
+What a field needs to be read goes with it: CLAT and CLON of the cells of ICON's triangles, HHL with model levels.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ from dwd_assets.formats.fields import FieldKey, LevelType
 _PATTERN = re.compile(r"[a-z0-9_.*?\[\]!-]+", re.ASCII)
 _MODEL = re.compile(MODEL, re.ASCII)
 _LEVEL_TYPES = frozenset(get_args(LevelType))
+
+POSITIONS = ("clat", "clon")
+"""Where the cells of a grid of triangles are: without them a field on it cannot be put on a map."""
+
+HEIGHTS = "hhl"
+"""The heights of model levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,14 @@ class Selection:
         """The rows of one model."""
         return Selection(tuple(row for row in self.rows if row.model == model))
 
+    def with_needs(self) -> Selection:
+        """The same rows, and what their fields need to be read."""
+        needs = tuple(
+            Row(model, frozenset({"time-invariant"}), frozenset(), self._needs(model))
+            for model in self.models
+        )
+        return Selection((*self.rows, *(row for row in needs if row not in self.rows)))
+
     def takes_parameter(self, model: str, parameter: str) -> bool:
         """Whether fields of a model's parameter may be wanted."""
         return any(row.model == model and row.takes_parameter(parameter) for row in self.rows)
@@ -75,19 +92,23 @@ class Selection:
         """Whether a field is wanted; its run and member do not matter."""
         return any(row.takes(key) for row in self.rows)
 
+    def _needs(self, model: str) -> tuple[str, ...]:
+        has_model_levels = any(row.model == model and "model" in row.level_types for row in self.rows)
+        return (*POSITIONS, HEIGHTS) if has_model_levels else POSITIONS
+
 
 def parse_row(text: str) -> Row:
     """The row that a text means. Raises `ValueError` that names the part."""
     parts = text.strip().lower().split("/")
     if len(parts) not in {3, 4} or not all(parts):
-        raise ValueError(f"{text!r} is no <model>/<level types>[:<levels>]/<parameters>[/<hours>]")
+        raise ValueError(f"{text!r} is not <model>/<level types>[:<levels>]/<parameters>[/<hours>]")
     model, of_levels, parameters, *hours = parts
     if _MODEL.fullmatch(model) is None:
-        raise ValueError(f"{text!r}: {model!r} is no model")
+        raise ValueError(f"{text!r}: {model!r} is not a valid model")
     types, _, levels = of_levels.partition(":")
     patterns = tuple(parameters.split(","))
     if not all(_PATTERN.fullmatch(pattern) for pattern in patterns):
-        raise ValueError(f"{text!r}: {parameters!r} are no parameters")
+        raise ValueError(f"{text!r}: {parameters!r} are not valid parameters")
     return Row(model, _types(types, text), _levels(levels, text), patterns, _hours(hours, text))
 
 
@@ -95,7 +116,7 @@ def _types(types: str, text: str) -> frozenset[LevelType]:
     names = frozenset(types.split(","))
     if not names <= _LEVEL_TYPES:
         raise ValueError(
-            f"{text!r}: {types!r} are no level types; there are {', '.join(sorted(_LEVEL_TYPES))}"
+            f"{text!r}: {types!r} are not valid level types; choose from {', '.join(sorted(_LEVEL_TYPES))}"
         )
     return names  # type: ignore[return-value]  # checked just now
 
@@ -104,7 +125,7 @@ def _levels(levels: str, text: str) -> frozenset[int]:
     try:
         return frozenset(int(level) for level in levels.split(",")) if levels else frozenset()
     except ValueError as fault:
-        raise ValueError(f"{text!r}: {levels!r} are no levels") from fault
+        raise ValueError(f"{text!r}: {levels!r} are not valid levels") from fault
 
 
 def _hours(hours: list[str], text: str) -> tuple[int, int] | None:
@@ -112,5 +133,5 @@ def _hours(hours: list[str], text: str) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d{1,3})-(\d{1,3})", hours[0], re.ASCII)
     if match is None or int(match[1]) > int(match[2]):
-        raise ValueError(f"{text!r}: {hours[0]!r} are no hours as in 0-24")
+        raise ValueError(f"{text!r}: {hours[0]!r} are not valid hours, e.g. 0-24")
     return int(match[1]), int(match[2])

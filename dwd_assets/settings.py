@@ -136,6 +136,8 @@ class DwdSettings(ArchiveSettings):
     def _rows_apart(cls, value: object) -> object:
         if isinstance(value, str):
             rows = value.replace(";", " ").split()
+            if not rows:
+                raise ValueError("DWD_FIELDS is empty; name rows, or set it to none to archive no fields")
             return () if rows == [NONE] else tuple(rows)
         return value
 
@@ -177,8 +179,8 @@ class DwdSettings(ArchiveSettings):
 
     @property
     def selection(self) -> Selection:
-        """The fields that are wanted."""
-        return Selection(tuple(parse_row(row) for row in self.fields))
+        """The fields that are selected, and what they need to be read."""
+        return Selection(tuple(parse_row(row) for row in self.fields)).with_needs()
 
     def first_day(self, today: date) -> date:
         """The first day that is a partition."""

@@ -180,6 +180,16 @@ def model_catalogue(model: str) -> str:
     return f"{MODEL_CATALOGUES}{model}.json"
 
 
+def model_history(model: str) -> str:
+    """What earlier runs of a model had, and what its fields are."""
+    return f"ledger/history/{model}.json"
+
+
+def retention(model: str) -> str:
+    """How many runs of a model the server keeps."""
+    return f"ledger/retention/{model}.json"
+
+
 def constants(model: str) -> str:
     """Where each content of a model's constant fields is held."""
     return f"ledger/constants/{model}.json"

@@ -21,8 +21,8 @@ from store.kinds import learned
 from store.objects import ObjectMissing, Store, StoreError
 
 State = Literal["waiting", "partial", "complete", "lost", "unseen"]
-"""Nothing there yet; something missing that may still come; all there; something missing that will not come; all there
-that the server was ever seen to have, and what else was expected will not come.
+"""Nothing there yet; something missing or failed that may still come; all there; something missing or failed that will
+not come; all there that the server was ever seen to have, and what else was expected will not come.
 """
 
 Codec = Literal["none", "bzip2"]
@@ -56,7 +56,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     sha256, size: of the content (the GRIB, the KML, the CSV), whatever packs it at rest. stored_bytes: at rest.
     source: none for what was made here, and then `made_from` has the paths it was made from. held_at: the key
     that holds the bytes where the path itself does not (a constant field stored once). notes: what is odd about it,
-    in words. as_of: of a day of reports, the time of the latest report in it.
+    in words. as_of: of a day of reports, the time of the latest report in it. grid: of a field on ICON's triangles,
+    the number of the grid and the first digits of its UUID (`47-c6b12daa`).
     """
 
     sha256: str
@@ -69,6 +70,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     notes: tuple[str, ...] = ()
     earlier: tuple[Earlier, ...] = ()
     as_of: datetime | None = None
+    grid: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,7 +101,8 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     may still grow. deadline: when the server deletes the first of it, as far as that is known. given_up: until when
     the server is asked all the same, so that what is missing is lost from then on; none: from the deadline on.
     revision: counts changes. warnings: what is odd about the period as a whole, a line each. unseen: of the missing,
-    what a list of all that the server had, made after the period was whole there, does not name.
+    what a list of all that the server had, made after the period was whole there, does not name. listed_at: when the
+    server's own listing of all of the period was read last; listings: requests for that, over all passes.
     """
 
     collection: str
@@ -115,15 +118,22 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     corrections: tuple[Corrected, ...] = ()
     given_up: datetime | None = None
     unseen: tuple[str, ...] = ()
+    listed_at: datetime | None = None
+    listings: int = 0
 
     @property
     def never_seen(self) -> frozenset[str]:
         """The missing files that the server was never seen to have."""
         return frozenset(self.unseen).intersection(self.missing)
 
+    @property
+    def failed_besides(self) -> frozenset[str]:
+        """What failed and is not missing: another version of a kept file, or what has no path of its own."""
+        return frozenset(self.failed).difference(self.missing)
+
     def state(self, now: datetime) -> State:
         """How far it is."""
-        counts = len(self.kept), len(self.missing), len(self.never_seen)
+        counts = len(self.kept), len(self.missing), len(self.never_seen), len(self.failed_besides)
         return _state(counts, self.expects_more, self.given_up or self.deadline, now)
 
 
@@ -131,7 +141,8 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     """A ledger in numbers; `changed` are files that have earlier contents, `bytes_kept` those at rest.
 
-    unseen: of the missing. newest: when the last file was kept.
+    unseen: of the missing. failed_besides: of the failed, those that are not missing. newest: when the last file was
+    kept.
     """
 
     collection: str
@@ -150,6 +161,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
     given_up: datetime | None = None
     unseen: int = 0
     newest: datetime | None = None
+    failed_besides: int = 0
 
     @property
     def expected(self) -> int:
@@ -158,7 +170,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def state(self, now: datetime) -> State:
         """How far it is."""
-        counts = self.kept, self.missing, self.unseen
+        counts = self.kept, self.missing, self.unseen, self.failed_besides
         return _state(counts, self.expects_more, self.given_up or self.deadline, now)
 
     def minutes_left(self, now: datetime) -> float | None:
@@ -278,6 +290,7 @@ def summary(ledger: Ledger) -> Summary:
         deadline=ledger.deadline,
         given_up=ledger.given_up,
         unseen=len(ledger.never_seen),
+        failed_besides=len(ledger.failed_besides),
         newest=max((kept.kept_at for kept in ledger.kept.values()), default=None),
     )
 
@@ -316,13 +329,18 @@ def _summarized(data: bytes) -> int:
         return 0
 
 
-def _state(counts: tuple[int, int, int], expects_more: bool, end: datetime | None, now: datetime) -> State:
-    """How far it is with so many files kept, missing, and of these never seen; `end` is when it is given up."""
-    kept, missing, unseen = counts
-    if not missing and not expects_more and kept:
+def _state(
+    counts: tuple[int, int, int, int], expects_more: bool, end: datetime | None, now: datetime
+) -> State:
+    """How far it is with so many files kept, missing, of these never seen, and failed besides.
+
+    `end` is when it is given up.
+    """
+    kept, missing, unseen, failed = counts
+    if not missing and not expects_more and not failed and kept:
         return "complete"
     if end is not None and now >= end:
-        return "unseen" if missing and missing == unseen and not expects_more else "lost"
+        return "unseen" if missing and missing == unseen and not expects_more and not failed else "lost"
     return "partial" if kept else "waiting"
 
 

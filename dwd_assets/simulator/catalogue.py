@@ -60,6 +60,14 @@ QUANTITIES = {
     "clct": Quantity(0, 6, 1, 0.0, -10),
     "hsurf": Quantity(0, 3, 6, 0.0, -4),
     "fr_land": Quantity(2, 0, 0, 0.0, -16),
+    "hhl": Quantity(0, 3, 6, 0.0, -3, (150, 0, 1)),
+    "rain_gsp": Quantity(0, 1, 77, 0.0, -10, process=ACCUMULATION),
+    "snow_gsp": Quantity(0, 1, 56, 0.0, -10, process=ACCUMULATION),
+    "aswdir_s": Quantity(0, 4, 198, 0.0, -7, process=0),
+    "aswdifd_s": Quantity(0, 4, 199, 0.0, -7, process=0),
+    "cape_ml": Quantity(0, 7, 6, 0.0, -4, (192, 255, 0xFFFFFFFF)),
+    "aod_dust": Quantity(0, 20, 102, 0.0, -16, (10, 255, 0xFFFFFFFF)),
+    "srh": Quantity(0, 7, 8, -100.0, -5, (103, 0, 3000)),
     "clat": Quantity(0, 191, 1, 43.0, -12),
     "clon": Quantity(0, 191, 2, -4.0, -11),
 }
@@ -78,7 +86,7 @@ def every(minutes: int, last_hours: int) -> tuple[int, ...]:
 class Parameter:
     """One parameter at one level, as a `FieldKey` names it, with its steps in minutes.
 
-    Raises `ValueError` for a name without an entry in `QUANTITIES`, and for steps that a constant, or
+    qualifiers: what else stands between parameter and run in the v1 tree; the old tree does not have such. Raises `ValueError` for a name without an entry in `QUANTITIES`, and for steps that a constant, or
     anything else, does not have.
     """
 
@@ -86,6 +94,7 @@ class Parameter:
     level_type: LevelType = "single"
     level: int | None = None
     steps: tuple[int, ...] = every(60, 4)
+    qualifiers: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in QUANTITIES:
@@ -103,12 +112,14 @@ class Parameter:
     @property
     def grids(self) -> tuple[Grid, ...]:
         """The grids that the old tree has it on."""
+        if self.qualifiers:
+            return ()
         return ("icosahedral",) if self.name in POSITIONS else ("regular", "icosahedral")
 
 
-def constant(name: str) -> Parameter:
+def constant(name: str, level: int | None = None) -> Parameter:
     """A parameter that is the same in every run."""
-    return Parameter(name, "time-invariant", None, (0,))
+    return Parameter(name, "time-invariant", level, (0,))
 
 
 PARAMETERS = (
@@ -121,6 +132,17 @@ PARAMETERS = (
     constant("clon"),
 )
 """Four parameters of five steps each, one of them in steps of 15 minutes, and three constants."""
+
+WHOLE = (
+    Parameter("t_2m", steps=every(60, 48)),
+    Parameter("vmax_10m", steps=every(60, 48)[1:]),
+    Parameter("tot_prec", steps=every(15, 48)),
+    Parameter("u", "pressure", 850, every(60, 48)),
+    constant("hsurf"),
+    constant("clat"),
+    constant("clon"),
+)
+"""The same with all steps of ICON-D2: 48 hours, some parameters in steps of 15 minutes, some without step 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +164,9 @@ class Catalogue:
     dated_constants: bool = False
 
     def __post_init__(self) -> None:
-        if len({(each.name, each.level_type, each.level) for each in self.parameters}) < len(self.parameters):
+        if len({(each.name, each.level_type, each.level, each.qualifiers) for each in self.parameters}) < len(
+            self.parameters
+        ):
             raise ValueError("a parameter is there twice")
         if not self.parameters or 24 % self.run_hours or min(self.columns, self.rows) < 2:
             raise ValueError(f"no model runs like {self}")
@@ -151,7 +175,12 @@ class Catalogue:
         """How long after its run a file appears, in whole seconds; the files of a step within a minute."""
         longest = max(parameter.steps[-1] for parameter in self.parameters) or 1
         spread = self.last - self.first - timedelta(minutes=1)
-        scatter = chance(parameter.name, parameter.level, step_minutes) % 60 if step_minutes else 0
+        drawn_for = (
+            parameter.name,
+            parameter.level,
+            *([parameter.qualifiers] if parameter.qualifiers else []),
+        )
+        scatter = chance(*drawn_for, step_minutes) % 60 if step_minutes else 0
         seconds = int(spread.total_seconds()) * step_minutes // longest + scatter
         return self.first + timedelta(seconds=seconds)
 

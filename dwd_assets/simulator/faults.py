@@ -21,6 +21,8 @@ class Fault(StrEnum):
     PAGE = "an HTML page with status 200"
     OVERWRITTEN = "the file is overwritten just before it is read, and stays so"
     OUT_OF_STEP = "every second answer is by a server that is behind"
+    WRONG_PARAMETER = "the field of another parameter"
+    TWO_MESSAGES = "the field twice, as two messages"
     RESET = "the connection is reset instead of an answer"
 
 

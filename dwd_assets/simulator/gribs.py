@@ -23,10 +23,22 @@ _OFFENBACH = 78
 _BITS = 16
 _BLOCK = 32
 _CCSDS = struct.pack(">BBH", 0b0110, _BLOCK, 128)  # three-byte and MSB flags, block size, reference interval
-_CELL_CENTRES = struct.pack(">B3sB16s", 6, b"\0\0\0", 1, b"simulated cells.")
 _MISSING_EARTH = b"\xff" * 15
 _LATITUDE, _LONGITUDE = 43_180_000, 356_060_000  # micro-degrees of ICON-D2's regular grid
 _HEIGHT, _WIDTH = 14_900_000, 24_280_000
+
+
+@dataclass(frozen=True, slots=True)
+class NativeGrid:
+    """A grid of triangles: its number, and its UUID of 16 bytes."""
+
+    number: int
+    uuid: bytes
+
+
+OLD_GRID = NativeGrid(47, b"simulated cells.")
+NEW_GRID = NativeGrid(99, b"other sim. cells")
+"""A grid, and the one that takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Field:
     codes: NDArray[np.uint16]
     mask: NDArray[np.bool_] | None
     packing: Packing
+    grid: NativeGrid = OLD_GRID
 
 
 def message(field: Field) -> bytes:
@@ -52,7 +65,7 @@ def message(field: Field) -> bytes:
     body = b"".join(
         (
             _section(1, _identification(field.run)),
-            _section(3, _grid(field.codes)),
+            _section(3, _grid(field)),
             _section(4, _product(field)),
             _section(5, _representation(field, codes.size)),
             _section(6, b"\xff" if field.mask is None else b"\0" + np.packbits(field.mask).tobytes()),
@@ -77,9 +90,11 @@ def _identification(run: datetime) -> bytes:
     return struct.pack(">HHBBB", _OFFENBACH, 255, 19, 1, 1) + _time(run) + b"\0\1"
 
 
-def _grid(codes: NDArray[np.uint16]) -> bytes:
+def _grid(field: Field) -> bytes:
+    codes, native = field.codes, field.grid
     if codes.ndim == 1:
-        return struct.pack(">BIBBH", 0, codes.size, 0, 0, 101) + _CELL_CENTRES
+        cells = struct.pack(">B3sB16s", 6, native.number.to_bytes(3), 1, native.uuid)
+        return struct.pack(">BIBBH", 0, codes.size, 0, 0, 101) + cells
     rows, columns = codes.shape
     east, north = _WIDTH // (columns - 1), _HEIGHT // (rows - 1)
     last_longitude = (_LONGITUDE + east * (columns - 1)) % 360_000_000

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -27,7 +28,7 @@ from dwd_assets.simulator.pages import ContentLogs, IndexForm
 from dwd_assets.simulator.reports import Reports
 from dwd_assets.simulator.responses import Answer, Viewed, error, unexpected_page
 from dwd_assets.simulator.stations import STATIONS, Station
-from dwd_assets.simulator.trees import OldTree, V1Tree
+from dwd_assets.simulator.trees import KEPT_RUNS, OldTree, V1Tree, other_parameter
 from dwd_assets.simulator.world import World
 
 OLD_TREE_ENDS = datetime(2026, 12, 1, tzinfo=UTC)
@@ -45,17 +46,28 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 class Plan:
     """What the server has, and how its faults are.
 
-    From `old_tree_until` on the old tree is gone; reports written from `header_drift` on have a further column.
+    From `old_tree_until` on the old tree is gone; runs from `new_grid_from` on are on another grid of triangles. The
+    v1 tree keeps `kept_runs` runs, from `fewer_runs_from` on `fewer_runs`. Reports written from `header_drift` on have
+    a further column.
     A slow answer begins after `slow_s` of real time; the server that is behind is so by `lag` of simulated time.
     """
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     stations: tuple[Station, ...] = STATIONS
     old_tree_until: datetime = OLD_TREE_ENDS
+    new_grid_from: datetime | None = None
+    kept_runs: int = KEPT_RUNS
+    fewer_runs_from: datetime | None = None
+    fewer_runs: int = KEPT_RUNS
     header_drift: datetime | None = None
     index_form: IndexForm = "seconds"
     slow_s: float = 1.0
     lag: timedelta = timedelta(minutes=2)
+
+    def runs_at(self, at: datetime) -> int:
+        """How many runs the v1 tree has at a time."""
+        is_later = self.fewer_runs_from is not None and at >= self.fewer_runs_from
+        return self.fewer_runs if is_later else self.kept_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +84,12 @@ class Asked:
 
 def new_world(plan: Plan, seed: int) -> World:
     """All files of a plan; the same for the same seed."""
-    writer = FieldWriter(seed, plan.catalogue)
+    writer = FieldWriter(seed, plan.catalogue, plan.new_grid_from)
     has_old_tree = plan.catalogue.model == _OLD_TREE_MODEL
     world = World(
         (
             *((OldTree(writer, plan.old_tree_until),) if has_old_tree else ()),
-            V1Tree(writer),
+            V1Tree(writer, plan.runs_at),
             Forecasts(seed, MOSMIX_L, plan.stations),
             Forecasts(seed, MOSMIX_S, plan.stations),
             Reports(seed, plan.stations, plan.header_drift),
@@ -187,7 +199,17 @@ class Simulator:
                 return replace(viewed, spoil=_first_half)
             case Fault.FLIPPED:
                 return replace(viewed, spoil=_flipped)
+            case Fault.TWO_MESSAGES:
+                return replace(viewed, spoil=_doubled)
+            case Fault.WRONG_PARAMETER:
+                return replace(viewed, spoil=partial(self._other, path, viewed))
         return viewed
+
+    def _other(self, path: str, viewed: Viewed, content: bytes) -> bytes:
+        """What another parameter has in place of a file; the file itself if no other has."""
+        other = other_parameter(self.plan.catalogue, path)
+        file = None if other is None else self.world.find(other, viewed.at)
+        return content if file is None else self.world.content(file)
 
 
 def sent(answer: Answer, fault: Fault | None) -> bytes:
@@ -197,6 +219,10 @@ def sent(answer: Answer, fault: Fault | None) -> bytes:
 
 def _first_half(content: bytes) -> bytes:
     return content[: len(content) // 2]
+
+
+def _doubled(content: bytes) -> bytes:
+    return content + content
 
 
 def _flipped(content: bytes) -> bytes:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import bz2
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from dwd_assets.formats.fields import FieldKey, Grid
 from dwd_assets.opendata.addresses import NWP, old_path, parse_old, parse_v1, v1_path
-from dwd_assets.simulator.catalogue import Parameter
+from dwd_assets.simulator.catalogue import Catalogue, Parameter
 from dwd_assets.simulator.fields import FieldWriter
 from dwd_assets.simulator.world import File, may_hold
 
 KEPT_RUNS = 8
-"""How many runs v1 has: with the first file of the next one, the oldest goes."""
+"""How many runs v1 has as a rule: with the first file of the next one, the oldest goes."""
 
 _DAY = timedelta(days=1)
 
@@ -82,6 +82,7 @@ class V1Tree:
     """`/weather/nwp/v1/m/<model>/`: one file a step, on the icosahedral grid, packed inside the GRIB."""
 
     writer: FieldWriter
+    kept_runs: Callable[[datetime], int] = lambda at: KEPT_RUNS
 
     def find(self, path: str, at: datetime) -> File | None:
         """The file of a path, if it is there yet and its run is still kept."""
@@ -106,7 +107,7 @@ class V1Tree:
     def _runs(self, at: datetime) -> tuple[datetime, ...]:
         newest = self.writer.catalogue.begun_run(at)
         between = timedelta(hours=self.writer.catalogue.run_hours)
-        return tuple(newest - between * age for age in range(KEPT_RUNS))
+        return tuple(newest - between * age for age in range(self.kept_runs(at)))
 
     def _of(self, parameter: Parameter, run: datetime, prefix: str, at: datetime) -> Iterator[File]:
         for step in parameter.steps:
@@ -121,6 +122,33 @@ class V1Tree:
         return File(path, modified, partial(self.writer.grib, key, "ccsds"))
 
 
+def other_parameter(catalogue: Catalogue, path: str) -> str | None:
+    """The path of another parameter's field of the same run and step, in the same tree; None if there is none."""
+    old = parse_old(path)
+    key = old or parse_v1(path)
+    if key is None:
+        return None
+    for each in catalogue.parameters:
+        has_step = key.step_minutes in (each.steps if old is None else _whole_hours(each))
+        is_alike = each.is_constant == (key.level_type == "time-invariant") and key.grid in (
+            *each.grids,
+            *_V1,
+        )
+        if each.name != key.parameter and has_step and is_alike and (old is None or key.grid in each.grids):
+            found = replace(
+                key,
+                parameter=each.name,
+                level_type=each.level_type,
+                level=each.level,
+                qualifiers=each.qualifiers,
+            )
+            return v1_path(found).replace("%3A", ":") if old is None else old_path(found)
+    return None
+
+
+_V1: tuple[Grid, ...] = ("icosahedral",)
+
+
 def _whole_hours(parameter: Parameter) -> tuple[int, ...]:
     return tuple(step for step in parameter.steps if step % 60 == 0)
 
@@ -129,11 +157,23 @@ def _parameter(writer: FieldWriter, key: FieldKey) -> Parameter | None:
     """The entry of the catalogue that a key is of."""
     if key.model != writer.catalogue.model:
         return None
-    wanted = (key.parameter, key.level_type, key.level)
+    wanted = (key.parameter, key.level_type, key.level, key.qualifiers)
     every = writer.catalogue.parameters
-    return next((each for each in every if (each.name, each.level_type, each.level) == wanted), None)
+    return next(
+        (each for each in every if (each.name, each.level_type, each.level, each.qualifiers) == wanted), None
+    )
 
 
 def _key(writer: FieldWriter, parameter: Parameter, run: datetime, step: int, grid: Grid) -> FieldKey:
     model = writer.catalogue.model
-    return FieldKey(model, run, parameter.name, parameter.level_type, parameter.level, step, None, grid)
+    return FieldKey(
+        model,
+        run,
+        parameter.name,
+        parameter.level_type,
+        parameter.level,
+        step,
+        None,
+        grid,
+        parameter.qualifiers,
+    )

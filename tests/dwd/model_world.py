@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 
 from dwd_assets.archive import Archive, digest, plain_of
 from dwd_assets.formats.checks import run_text
@@ -15,6 +15,7 @@ from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import parse_archive_path
+from dwd_assets.model_history import seen_whole, update_history
 from dwd_assets.model_runs import archive_run, runs_due
 from dwd_assets.office import Office
 from dwd_assets.opendata.addresses import old_path, v1_path
@@ -44,6 +45,8 @@ CATALOGUE = Catalogue(
     rows=9,
 )
 """Four hours of a few parameters on a small grid."""
+
+EARLIER = datetime(2026, 9, 1, tzinfo=UTC)
 
 FIELDS = ("icon-d2/single,time-invariant/*/0-4",)
 V1_FILES = 3 * 5 + 17 + 3
@@ -123,6 +126,31 @@ class World:
         return {info.key for info in self.store.list("weather/")}
 
 
+def remember(
+    store: Store, catalogue: Catalogue, day: datetime = EARLIER, hours: Iterable[int] | None = None
+) -> None:
+    """Have the archive know what runs of every hour have, as if those of an earlier day had been seen whole."""
+    for hour in hours or range(0, 24, catalogue.run_hours):
+        run = day.replace(hour=hour)
+        fields = [
+            FieldKey(
+                catalogue.model,
+                run,
+                each.name,
+                each.level_type,
+                each.level,
+                step,
+                None,
+                grid,
+                each.qualifiers,
+            )
+            for each in catalogue.parameters
+            for step in each.steps
+            for grid in ("icosahedral", *(each.grids if step % 60 == 0 else ()))
+        ]
+        update_history(store, catalogue.model, partial(seen_whole, run=run, fields=dict.fromkeys(fields)))
+
+
 @cache
 def decoder() -> GribWorker:
     """One for all worlds of this process: to start it takes longer than most tests."""
@@ -139,10 +167,13 @@ def opened(
     fields: tuple[str, ...] = FIELDS,
     plan: Plan | None = None,
     floor_bytes: int = 0,
+    is_new: bool = False,
     **settings,
 ) -> Iterator[World]:
-    """A world whose clock stands at `start` until it is turned."""
+    """A world whose clock stands at `start` until it is turned; a new archive knows nothing of earlier runs."""
     plan = plan or Plan(catalogue=catalogue, lag=timedelta(minutes=2))
+    if not is_new:
+        remember(store, plan.catalogue)
     with Simulator(start, seed=3, plan=plan) as simulator:
         office = Office(
             DwdSettings(fields=fields, **settings),

@@ -12,9 +12,11 @@ import pytest
 
 from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.paths import parse_archive_path, version_path
-from dwd_assets.model_runs import archive_run, deadline, run_hours, runs_due
+from dwd_assets.model_runs import archive_run, runs_due
 from dwd_assets.opendata.settling import SETTLE
 from dwd_assets.progress import GRACE
+from dwd_assets.retention import Retention, run_hours
+from dwd_assets.run_standing import QUIET
 from dwd_assets.selection import Selection, parse_row
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
@@ -22,8 +24,14 @@ from dwd_assets.simulator.server import Plan
 from tests.dwd.model_world import CATALOGUE, OLD_FILES, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
-ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+ALL_THERE = NOON + timedelta(hours=2, minutes=15)
+"""The last file of the run came ten minutes ago."""
+
+DELETED = Retention("icon-d2", 8).deadline(NOON)
+"""When the server deletes the first file of the run."""
+
 RETRY = timedelta(minutes=5)
+POSITIONS = (constant("clat"), constant("clon"))
 T_2M = "weather/icon-d2/grib/2026091612/t_2m/icon-d2_icosahedral_single_2026091612_00100_2d_t_2m.grib2.lz4"
 T_2M_ADDRESS = "/weather/nwp/v1/m/icon-d2/p/T_2M/r/2026-09-16T12:00/s/PT001H00M.grib2"
 OLD_NAME = "icon-d2_germany_regular-lat-lon_single-level_2026091612_001_2d_t_2m.grib2"
@@ -133,7 +141,7 @@ def test_over_the_switch_from_the_old_tree_to_v1_nothing_is_lost(local_store):
     ) as world:
         runs = [NOON, NOON + timedelta(hours=3)]
         world.work_off()
-        while world.now < runs[-1] + timedelta(hours=2, minutes=15):
+        while world.now < runs[-1] + timedelta(hours=2, minutes=45):
             for period in world.due():
                 world.archive(next(run for run in runs if f"{run:%Y%m%d%H}" == period))
             world.simulator.clock.advance(timedelta(minutes=9))
@@ -241,7 +249,9 @@ def test_a_version_known_bad_does_not_come_again_until_it_is_time(local_store):
         world.simulator.heal()
         world.simulator.world.overwrite(OLD_T_2M_ADDRESS, world.now)
         world.simulator.clock.advance(timedelta(minutes=2))
-        world.archive(NOON)  # another ETag: taken although it is not yet time
+        assert world.archive(NOON).fetched == 1  # another ETag: taken although it is not yet time
+        world.simulator.clock.advance(QUIET)
+        world.archive(NOON)
         assert world.state(NOON) == "complete"
         world.audit(NOON)
 
@@ -291,7 +301,7 @@ def test_a_file_overwritten_between_listing_and_getting_is_the_later_one(local_s
         world.simulator.fail("*T_2M*PT002H00M*", Fault.OVERWRITTEN, times=1)
         world.archive(NOON)
         assert world.state(NOON) == "partial"  # it is too young
-        world.simulator.clock.advance(RETRY)
+        world.simulator.clock.advance(QUIET)
         world.archive(NOON)
         assert world.state(NOON) == "complete"
         world.audit(NOON)
@@ -311,7 +321,11 @@ def test_below_the_floor_nothing_is_fetched_and_the_ledger_says_what_is_missing(
 def test_a_disk_that_fills_up_meanwhile_ends_the_pass_after_telling_what_came(local_store):
     catalogue = replace(
         CATALOGUE,
-        parameters=(Parameter("t_2m", steps=every(60, 48)), Parameter("tot_prec", steps=every(15, 48))),
+        parameters=(
+            Parameter("t_2m", steps=every(60, 48)),
+            Parameter("tot_prec", steps=every(15, 48)),
+            *POSITIONS,
+        ),
     )
     with opened(local_store, ALL_THERE, catalogue=catalogue, fields=("icon-d2/single/*",)) as world:
         free = iter([100, 100])
@@ -373,7 +387,7 @@ def test_a_run_that_the_server_deleted_is_asked_for_once_more_and_then_costs_no_
     with opened(local_store, NOON + timedelta(minutes=60)) as world:
         world.archive(NOON)
         assert world.state(NOON) == "partial"
-        world.simulator.clock.turn(deadline("icon-d2", NOON))
+        world.simulator.clock.turn(DELETED)
         assert world.state(NOON) == "partial", "not before the server was asked again"
         world.simulator.clock.advance(GRACE)
         assert world.state(NOON) == "lost"
@@ -388,7 +402,7 @@ def test_a_file_that_is_there_still_after_the_deadline_is_fetched(local_store):
     with opened(local_store, ALL_THERE) as world:
         world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
         world.archive(NOON)
-        last = deadline("icon-d2", NOON) + timedelta(minutes=30)
+        last = DELETED + timedelta(minutes=30)
         late = replace(world.office, clock=lambda: last)
         assert archive_run(late, "icon-d2", NOON, world.lines.append).fetched == 0
         world.simulator.heal()
@@ -398,7 +412,7 @@ def test_a_file_that_is_there_still_after_the_deadline_is_fetched(local_store):
 
 
 def test_a_run_from_before_the_archive_began_is_not_asked_for_after_its_deadline(local_store):
-    with opened(local_store, deadline("icon-d2", NOON) + timedelta(minutes=10)) as world:
+    with opened(local_store, DELETED + timedelta(minutes=10)) as world:
         assert "2026091612" not in world.due()
         assert world.archive(NOON).requests == 0
         assert not world.ledger(NOON).revision
@@ -408,7 +422,7 @@ def test_what_never_comes_is_asked_for_less_and_less_often_and_once_more_before_
     with opened(local_store, ALL_THERE) as world:
         world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
         passes = []
-        end = deadline("icon-d2", NOON) + GRACE
+        end = DELETED + GRACE
         while world.now < end:
             if "2026091612" in world.due():
                 passes.append(world.now)
@@ -417,10 +431,8 @@ def test_what_never_comes_is_asked_for_less_and_less_often_and_once_more_before_
         pauses = [later - earlier for earlier, later in pairwise(passes)]
         assert len(passes) < 60, "of 150 looks"
         assert max(pauses) > timedelta(hours=1)
-        assert deadline("icon-d2", NOON) - max(
-            each for each in passes if each < deadline("icon-d2", NOON)
-        ) < (timedelta(minutes=40))
-        assert any(each >= deadline("icon-d2", NOON) for each in passes)
+        assert DELETED - max(each for each in passes if each < DELETED) < (timedelta(minutes=40))
+        assert any(each >= DELETED for each in passes)
 
 
 def test_what_comes_late_is_fetched_at_the_next_look_however_seldom_it_is_asked_for(local_store):
@@ -442,10 +454,14 @@ def test_one_can_fetch_what_the_settings_do_not_ask_for(local_store):
     with opened(local_store, ALL_THERE) as world:
         wanted = Selection((parse_row("icon-d2/pressure:850/u/1-2"),))
         done = world.archive(NOON, wanted=wanted)
-        assert done.fetched == 2
+        assert done.fetched == 2 + 2
         told = world.ledger(NOON)
-        assert {parse_archive_path(path).level for path in told.kept} == {850}
-        assert len(told.missing) == V1_FILES
+        keys = [parse_archive_path(path) for path in told.kept]
+        assert {key.level for key in keys if key.level_type != "time-invariant"} == {850}
+        assert {key.parameter for key in keys} == {"u", "clat", "clon"}, (
+            "what it needs to be read comes with it"
+        )
+        assert len(told.missing) == V1_FILES - 2
         assert told.state(world.now) == "partial"
         world.archive(NOON)
         assert world.state(NOON) == "complete"
@@ -469,7 +485,7 @@ def test_hourly_runs_of_another_model_are_reached_by_a_row(local_store):
     ruc = Catalogue(
         "icon-d2-ruc",
         run_hours=1,
-        parameters=(Parameter("t_2m"), Parameter("tot_prec", steps=every(5, 4)), constant("hsurf")),
+        parameters=(Parameter("t_2m"), Parameter("tot_prec", steps=every(5, 4)), *POSITIONS),
         columns=7,
         rows=5,
         first=timedelta(minutes=20),
@@ -483,7 +499,7 @@ def test_hourly_runs_of_another_model_are_reached_by_a_row(local_store):
             run = NOON - timedelta(hours=number)
             world.archive(run, "icon-d2-ruc")
             assert world.state(run, "icon-d2-ruc") == "complete"
-            assert len(world.ledger(run, "icon-d2-ruc").kept) == 5 + 49 + 1
+            assert len(world.ledger(run, "icon-d2-ruc").kept) == 5 + 49 + 2
             world.audit(run, "icon-d2-ruc")
 
 
@@ -500,15 +516,16 @@ def test_listings_are_few_and_small_for_each_new_file(local_store):
             *(Parameter("t", "pressure", level, every(60, 48)) for level in (500, 700, 850)),
             constant("hsurf"),
             constant("fr_land"),
+            *POSITIONS,
         ),
         columns=4,
         rows=4,
     )
     with opened(
-        local_store, ALL_THERE, catalogue=catalogue, fields=("icon-d2/single,time-invariant/*",)
+        local_store, ALL_THERE, catalogue=catalogue, fields=("icon-d2/single,time-invariant/*",), is_new=True
     ) as world:
         done = world.archive(NOON)
-        assert done.fetched == 4 * 49 + 193 + 2
+        assert done.fetched == 4 * 49 + 193 + 4
         listings = [each for each in world.simulator.requests if each.path.endswith("/")]
         assert len(listings) / done.fetched <= 0.1
         assert sum(each.body_bytes for each in listings) / done.fetched <= 2000
@@ -516,14 +533,15 @@ def test_listings_are_few_and_small_for_each_new_file(local_store):
         again = world.archive(NOON - timedelta(hours=3))
         assert again.fetched == done.fetched
         listings = [each for each in world.simulator.requests[before:] if each.path.endswith("/")]
-        assert len(listings) <= 1
+        assert len(listings) <= 0.1 * again.fetched
+        assert world.ledger(NOON - timedelta(hours=3)).listings <= 0.1 * again.fetched
 
 
 def test_a_catalogue_that_cannot_be_listed_now_is_the_one_that_is_kept(local_store):
     with opened(local_store, ALL_THERE) as world:
         world.archive(NOON)
         later = NOON + timedelta(hours=3)
-        world.simulator.clock.turn(later + timedelta(minutes=125))
+        world.simulator.clock.turn(later + timedelta(minutes=135))
         world.simulator.fail("*/p/", Fault.UNAVAILABLE)
         world.archive(later)
         assert world.state(later) == "complete"
@@ -560,7 +578,7 @@ def test_a_new_parameter_is_found_in_the_run_that_brings_it(local_store):
     with opened(local_store, later + timedelta(minutes=60)) as world:
         world.archive(later)
         assert world.state(later) == "partial"
-        world.simulator.clock.turn(later + timedelta(hours=2, minutes=5))
+        world.simulator.clock.turn(later + timedelta(hours=2, minutes=15))
         world.archive(later)
         assert world.state(later) == "complete"
         assert len(world.ledger(later).kept) == V1_FILES
@@ -576,7 +594,7 @@ def test_a_parameter_that_is_not_listed_any_more_is_warned_of_once(local_store):
         CATALOGUE, parameters=tuple(each for each in CATALOGUE.parameters if each.name != "td_2m")
     )
     later = NOON + timedelta(hours=3)
-    with opened(local_store, later + timedelta(hours=5, minutes=5), catalogue=fewer) as world:
+    with opened(local_store, later + timedelta(hours=5, minutes=15), catalogue=fewer) as world:
         world.archive(later)
         assert world.state(later) == "complete"
         assert world.ledger(later).warnings == ("td_2m: the server does not list it any more",)
@@ -588,7 +606,7 @@ def test_a_parameter_that_is_not_listed_any_more_is_warned_of_once(local_store):
 
 def test_a_parameter_that_a_run_lacks_is_warned_of_and_stays_expected(local_store):
     later = NOON + timedelta(hours=3)
-    with opened(local_store, later + timedelta(hours=2, minutes=5)) as world:
+    with opened(local_store, later + timedelta(hours=2, minutes=15)) as world:
         world.archive(NOON)
         world.simulator.fail("*/p/TD_2M/r/2026-09-16T15*", Fault.NOT_FOUND)
         world.archive(later)
@@ -599,7 +617,7 @@ def test_a_parameter_that_a_run_lacks_is_warned_of_and_stays_expected(local_stor
 
 def test_three_lacking_parameters_do_not_hide_the_others(local_store):
     later = NOON + timedelta(hours=3)
-    with opened(local_store, later + timedelta(hours=2, minutes=5)) as world:
+    with opened(local_store, later + timedelta(hours=2, minutes=15)) as world:
         world.archive(NOON)
         for name in ("T_2M", "TD_2M", "TOT_PREC"):
             world.simulator.fail(f"*/p/{name}/r/2026-09-16T15*", Fault.NOT_FOUND)

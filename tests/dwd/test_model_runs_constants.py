@@ -16,7 +16,7 @@ from tests.dwd.model_world import CATALOGUE, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=3)
-LATER_THERE = LATER + timedelta(hours=2, minutes=5)
+LATER_THERE = LATER + timedelta(hours=2, minutes=15)
 HSURF = "weather/icon-d2/grib/{}/hsurf/icon-d2_icosahedral_single_{}_00000_2d_hsurf.grib2.lz4"
 BEFORE, AFTER = HSURF.format(2026091612, 2026091612), HSURF.format(2026091615, 2026091615)
 ADDRESS = "/weather/nwp/v1/m/icon-d2/p/HSURF/r/2026-09-16T15:00/s/PT000H00M.grib2"
@@ -55,7 +55,7 @@ def test_as_pointers_equal_constants_are_named_by_the_ledger_alone(store):
         assert AFTER not in world.stored_files()
         assert len(world.stored_files()) == 2 * V1_FILES
         last = LATER + timedelta(hours=3)
-        world.simulator.clock.turn(last + timedelta(hours=2, minutes=5))
+        world.simulator.clock.turn(last + timedelta(hours=2, minutes=15))
         world.archive(last)
         assert len(world.stored_files()) == 3 * V1_FILES - 3
         world.audit(LATER)
@@ -69,7 +69,7 @@ def test_what_is_held_and_damaged_is_not_linked_to(local_store):
         assert world.ledger(LATER).kept[AFTER].held_at is None
         world.audit(LATER)
         last = LATER + timedelta(hours=3)
-        world.simulator.clock.turn(last + timedelta(hours=2, minutes=5))
+        world.simulator.clock.turn(last + timedelta(hours=2, minutes=15))
         world.archive(last)
         assert world.ledger(last).kept[HSURF.format(2026091618, 2026091618)].held_at.startswith(AFTER)
 

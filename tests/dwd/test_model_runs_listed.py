@@ -10,15 +10,18 @@ import pytest
 
 from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.opendata.addresses import parse_v1, v1_path
-from dwd_assets.simulator.catalogue import Catalogue, Parameter, every
+from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.fields import FieldWriter
 from dwd_assets.simulator.trees import V1Tree
 from dwd_assets.simulator.world import File
-from tests.dwd.model_world import World, opened
+from store.posix import PosixStore
+from tests.dwd.model_world import World, opened, remember
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
-ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+ALL_THERE = NOON + timedelta(hours=2, minutes=15)
+LONG_WHOLE = NOON + timedelta(hours=5, minutes=30)
+FIELDS = ("icon-eu/single/*",)
 DAY = timedelta(days=1)
 
 
@@ -35,10 +38,24 @@ def model(name: str) -> Catalogue:
             Parameter("t_2m", steps=every(60, 2)),
             Parameter("tot_prec", steps=every(30, 2)),
             Parameter("u", "pressure", 850, every(60, 2)),
+            constant("clat"),
+            constant("clon"),
         ),
         columns=5,
         rows=4,
     )
+
+
+def short(catalogue: Catalogue) -> Catalogue:
+    """The same model, whose runs end after an hour."""
+    parameters = (
+        replace(each, steps=tuple(step for step in each.steps if step <= 60)) for each in catalogue.parameters
+    )
+    return replace(catalogue, parameters=tuple(parameters))
+
+
+EU = model("icon-eu")
+EU_FILES, SHORT_FILES = 3 + 5 + 2, 2 + 3 + 2
 
 
 @dataclass(frozen=True)
@@ -69,37 +86,32 @@ def give_members(world: World, catalogue: Catalogue, members: range) -> None:
     world.simulator.world._trees = (tree,)
 
 
-def test_an_ensemble_is_archived_by_member(local_store):
+def test_an_ensemble_is_archived_by_member_with_the_positions_that_each_of_them_has(local_store):
     eps = model("icon-d2-eps")
-    eps = replace(eps, parameters=eps.parameters[:1] + eps.parameters[2:])
-    with opened(
-        local_store, ALL_THERE, catalogue=eps, fields=("icon-d2-eps/single,pressure/*/0-2",)
-    ) as world:
+    fields = ("icon-d2-eps/single,pressure/*/0-2",)
+    with opened(local_store, LONG_WHOLE, catalogue=eps, fields=fields, is_new=True) as world:
         give_members(world, eps, range(1, 21))
         world.archive(NOON, "icon-d2-eps")
         assert world.state(NOON, "icon-d2-eps") == "complete"
         keys = [parse_archive_path(path) for path in world.ledger(NOON, "icon-d2-eps").kept]
-        assert len(keys) == 2 * 3 * 20
+        assert len(keys) == (3 + 5 + 3 + 1 + 1) * 20
         assert {key.member for key in keys} == set(range(1, 21))
         world.audit(NOON, "icon-d2-eps")
 
 
-def test_members_of_a_model_that_is_not_known_are_listed(local_store):
-    eps = model("icon-d2-ruc-eps")
-    with opened(local_store, ALL_THERE, catalogue=eps, fields=("icon-d2-ruc-eps/single/*",)) as world:
-        give_members(world, eps, range(1, 4))
-        world.archive(NOON, "icon-d2-ruc-eps")
-        told = world.ledger(NOON, "icon-d2-ruc-eps")
-        assert len(told.kept) == (3 + 5) * 3
+def test_of_a_new_archive_the_steps_are_those_that_the_server_lists_and_are_not_verified(local_store):
+    with opened(local_store, ALL_THERE, fields=FIELDS, catalogue=EU, is_new=True) as world:
+        world.archive(NOON, "icon-eu")
+        told = world.ledger(NOON, "icon-eu")
+        assert len(told.kept) == EU_FILES
         assert told.missing == ()
-        assert told.expects_more
-        assert world.state(NOON, "icon-d2-ruc-eps") == "partial"
+        assert world.state(NOON, "icon-eu") == "partial"
+        assert [line for line in told.warnings if line.startswith("not verified: no run of 12 UTC")]
 
 
-def test_a_listed_run_is_whole_when_nothing_came_for_three_hours(local_store):
-    with opened(
-        local_store, NOON + timedelta(minutes=70), catalogue=model("icon-eu"), fields=("icon-eu/single/*",)
-    ) as world:
+def test_a_run_whose_hour_is_new_is_whole_when_nothing_came_for_three_hours(local_store):
+    start = NOON + timedelta(minutes=70)
+    with opened(local_store, start, catalogue=EU, fields=FIELDS, is_new=True) as world:
         states = []
         while world.now < NOON + timedelta(hours=5, minutes=30):
             if "2026091612" in world.due("icon-eu"):
@@ -108,46 +120,162 @@ def test_a_listed_run_is_whole_when_nothing_came_for_three_hours(local_store):
             world.simulator.clock.advance(timedelta(minutes=20))
         assert states[-1] == "complete"
         assert "complete" not in states[:11]  # until 3 h after the last file, which came at 14:00
-        assert len(world.ledger(NOON, "icon-eu").kept) == 3 + 5
+        told = world.ledger(NOON, "icon-eu")
+        assert len(told.kept) == EU_FILES
+        assert told.warnings == ()
         world.audit(NOON, "icon-eu")
 
 
-def test_a_listed_run_is_whole_when_it_is_as_that_of_the_day_before(local_store):
-    with opened(local_store, ALL_THERE, catalogue=model("icon-eu"), fields=("icon-eu/single/*",)) as world:
-        world.simulator.clock.advance(timedelta(hours=4))
+def test_a_run_is_whole_when_it_has_what_the_same_hour_had_before_and_lists_nothing_else(local_store):
+    with opened(local_store, LONG_WHOLE, catalogue=EU, fields=FIELDS, is_new=True) as world:
         world.archive(NOON, "icon-eu")
         assert world.state(NOON, "icon-eu") == "complete"
         world.simulator.clock.turn(NOON + DAY + timedelta(minutes=100))
         assert "2026091712" in world.due("icon-eu")
         world.archive(NOON + DAY, "icon-eu")
         assert world.state(NOON + DAY, "icon-eu") == "partial"
-        world.simulator.clock.turn(NOON + DAY + timedelta(minutes=125))
+        assert len(world.ledger(NOON + DAY, "icon-eu").missing) > 0
+        world.simulator.clock.turn(NOON + DAY + timedelta(minutes=135))
         assert "2026091712" in world.due("icon-eu")
         world.archive(NOON + DAY, "icon-eu")
         assert world.state(NOON + DAY, "icon-eu") == "complete"
         assert "2026091712" not in world.due("icon-eu")
 
 
-def test_a_listed_run_that_has_not_begun_is_asked_for_by_three_listings_at_most(local_store):
+def test_another_hour_says_nothing_of_how_far_a_run_goes(local_store):
+    """As with ICON-EU, whose runs of 00 UTC go on where those of 03 UTC end: each is known by its own hour."""
+    with opened(local_store, LONG_WHOLE, catalogue=EU, fields=FIELDS, is_new=True) as world:
+        remember(local_store, short(EU), hours=(9,))
+        world.archive(NOON, "icon-eu")
+        assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES
+        assert world.state(NOON, "icon-eu") == "complete"
+
+
+def test_steps_that_are_new_are_listed_kept_and_expected_from_then_on(local_store):
+    with opened(local_store, ALL_THERE, catalogue=EU, fields=FIELDS, is_new=True) as world:
+        remember(local_store, short(EU))
+        world.archive(NOON, "icon-eu")
+        assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES, "the run's own listing adds"
+        assert world.state(NOON, "icon-eu") == "complete"
+        world.simulator.clock.turn(NOON + DAY + timedelta(minutes=100))
+        world.archive(NOON + DAY, "icon-eu")
+        told = world.ledger(NOON + DAY, "icon-eu")
+        assert len(told.kept) + len(told.missing) == EU_FILES
+
+
+def test_while_it_uploads_a_run_that_goes_further_than_before_is_not_taken_for_whole(local_store):
+    """All that earlier runs had is there, and more comes every few minutes: nothing may call it complete."""
+    long = replace(EU, parameters=(Parameter("t_2m", steps=every(15, 4)), *EU.parameters[-2:]))
+    fields = ("icon-eu/single/*",)
+    with opened(local_store, NOON + timedelta(minutes=44), catalogue=long, fields=fields, is_new=True) as world:
+        remember(local_store, short(long))
+        while world.now < NOON + timedelta(hours=2, minutes=9):
+            world.archive(NOON, "icon-eu")
+            assert world.state(NOON, "icon-eu") != "complete"
+            world.simulator.clock.advance(timedelta(minutes=3))
+        world.simulator.clock.turn(ALL_THERE)
+        world.archive(NOON, "icon-eu")
+        assert world.state(NOON, "icon-eu") == "complete"
+        assert len(world.ledger(NOON, "icon-eu").kept) == 17 + 2
+
+
+def test_a_step_that_is_gone_is_expected_until_three_runs_are_without_it(local_store):
+    with opened(local_store, LONG_WHOLE, catalogue=short(EU), fields=FIELDS, is_new=True) as world:
+        remember(local_store, EU)
+        states = []
+        for number in range(5):
+            run = NOON + number * DAY
+            world.simulator.clock.turn(run + timedelta(hours=5, minutes=30))
+            world.archive(run, "icon-eu")
+            told = world.ledger(run, "icon-eu")
+            states.append((len(told.missing), len(told.unseen), told.expects_more))
+        gone = EU_FILES - SHORT_FILES
+        assert states == [(gone, gone, False)] * 3 + [(0, 0, False)] * 2, "three runs are remembered"
+
+
+def test_a_run_that_has_not_started_is_asked_for_by_few_listings(local_store):
     with opened(
         local_store,
         NOON + timedelta(minutes=5),
-        catalogue=model("icon-eu"),
+        catalogue=EU,
         fields=("icon-eu/single,pressure/*",),
+        is_new=True,
     ) as world:
         world.archive(NOON - timedelta(hours=3), "icon-eu")
         done = world.archive(NOON, "icon-eu")
-        assert done.requests <= 3
+        assert done.requests <= 8
         assert world.state(NOON, "icon-eu") == "waiting"
 
 
-def test_a_run_that_could_not_be_listed_is_not_taken_for_whole(local_store):
-    with opened(local_store, ALL_THERE, catalogue=model("icon-eu"), fields=("icon-eu/single/*",)) as world:
-        world.simulator.clock.advance(timedelta(hours=5))
+def test_a_run_that_could_not_be_listed_is_not_taken_for_whole_and_says_so(local_store):
+    with opened(local_store, LONG_WHOLE, catalogue=EU, fields=FIELDS, is_new=True) as world:
         world.archive(NOON - timedelta(hours=3), "icon-eu")
-        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.PAGE, times=1)
-        world.archive(NOON, "icon-eu")
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.PAGE, times=4)
+        done = world.archive(NOON, "icon-eu")
         assert world.state(NOON, "icon-eu") == "partial"
+        assert any("not listed" in line and "/p/T_2M/r/" in line for line in done.faults)
+        assert any("not read: not listed" in line for line in world.ledger(NOON, "icon-eu").warnings)
+        world.simulator.heal()
         world.archive(NOON, "icon-eu")
         assert world.state(NOON, "icon-eu") == "complete"
-        assert len(world.ledger(NOON, "icon-eu").kept) == 3 + 5
+        assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES
+        assert world.ledger(NOON, "icon-eu").warnings == ()
+
+
+def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(local_store):
+    """A whole run of ICON-D2's steps that is followed while it appears, the very first one of an archive too."""
+    names = ("t_2m", "td_2m", "pmsl", "clct")
+    whole = Catalogue(
+        parameters=(
+            *(Parameter(name, steps=every(60, 48)) for name in names),
+            *(Parameter(name, steps=every(15, 48)) for name in ("tot_prec", "rain_gsp", "cape_ml")),
+            constant("hsurf"),
+            constant("clat"),
+            constant("clon"),
+        ),
+        columns=3,
+        rows=3,
+    )
+    for is_new in (True, False):
+        start = NOON + is_new * 2 * DAY + timedelta(minutes=45)
+        run = start.replace(minute=0)
+        with opened(
+            local_store, start, catalogue=whole, fields=("icon-d2/single/*",), is_new=is_new
+        ) as world:
+            while world.now < run + timedelta(hours=5, minutes=30):
+                if f"{run:%Y%m%d%H}" in world.due():
+                    world.archive(run)
+                world.simulator.clock.advance(timedelta(minutes=5))
+            told = world.ledger(run)
+            assert world.state(run) == "complete"
+            assert len(told.kept) == 4 * 49 + 3 * 193 + 2
+            listings = [each for each in world.simulator.requests if each.path.endswith("/")]
+            of_run = [each for each in listings if f"{run:%Y-%m-%dT%H}" in each.path]
+            assert 0 < len(of_run) <= 0.1 * len(told.kept)
+            assert len(listings) <= 0.1 * len(told.kept)
+
+
+def test_a_command_alone_and_passes_that_follow_the_run_agree(tmp_path):
+    """Nine parameters of quarter hours: what one pass finds by itself is what was found bit by bit."""
+    quarters = ("tot_prec", "rain_gsp", "snow_gsp", "cape_ml", "aswdir_s", "aswdifd_s")
+    catalogue = Catalogue(
+        parameters=(
+            Parameter("t_2m", steps=every(60, 3)),
+            *(Parameter(name, steps=every(15, 3)) for name in quarters),
+            constant("clat"),
+            constant("clon"),
+        ),
+        columns=3,
+        rows=3,
+    )
+    kept = []
+    for start, ticks in ((NOON + timedelta(minutes=45), 60), (LONG_WHOLE, 1)):
+        store = PosixStore(tmp_path / str(ticks))
+        with opened(store, start, catalogue=catalogue, fields=("icon-d2/single/*",), is_new=True) as world:
+            for _ in range(ticks):
+                world.archive(NOON)
+                world.simulator.clock.advance(timedelta(minutes=5))
+            assert world.state(NOON) == "complete"
+            kept.append(set(world.ledger(NOON).kept))
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 4 + 6 * 13 + 2

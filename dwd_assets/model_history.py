@@ -1,0 +1,172 @@
+"""What earlier runs of a model had, which tells what the next one is expected to have and what each field is.
+
+- Steps: of each field (parameter, level, grid) its members and steps, by the hour of the run, since the runs of
+  00 UTC may go further than those of 03 UTC. The last three runs of an hour that were seen whole count together: a
+  step that was missing once does not stop being expected.
+- Identity: the parameter numbers, statistical process, surfaces and intervals of each field, see
+  `dwd_assets.field_identity`.
+
+What belongs here: these records, and learning from a run. What does not: what is made of them (`run_fields`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from dwd_assets.field_identity import KnownField
+from dwd_assets.formats.fields import FieldKey
+from store import cas, keys
+from store.damaged import DamagedDocument
+from store.kinds import learned
+from store.objects import ObjectMissing, Store
+
+RUNS_REMEMBERED = 3
+"""Of each hour of the day, so many runs that were seen whole."""
+
+Member = tuple[int | None, tuple[int, ...]]
+"""A member (None of a deterministic run) and its steps in minutes, ascending."""
+
+Pattern = tuple[Member, ...]
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Which members and steps the fields of a run had; by series, the index of its pattern: many have the same."""
+
+    patterns: tuple[Pattern, ...] = ()
+    series: dict[str, int] = {}
+
+
+class SeenRun(msgspec.Struct, frozen=True):
+    """A run that was seen whole, and its shape by name."""
+
+    run: datetime
+    shape: str
+
+
+@learned
+class ModelHistory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was learned of a model.
+
+    hours: by hour of the day (`"06"`), the runs that were seen whole, the latest last. shapes: those of these runs,
+    by name. fields: by series, what a field of it is.
+    """
+
+    model: str
+    hours: dict[str, tuple[SeenRun, ...]] = {}
+    shapes: dict[str, Shape] = {}
+    fields: dict[str, KnownField] = {}
+
+
+def series_of(key: FieldKey) -> str:
+    """The name of a field apart from run, step and member."""
+    level = "" if key.level is None else str(key.level)
+    return " ".join((key.parameter, key.level_type, level, key.grid, key.qualifiers)).rstrip()
+
+
+def read_history(store: Store, model: str) -> ModelHistory:
+    """What was learned of a model, nothing at first. Raises `StoreError`, `DamagedDocument` among them."""
+    key = keys.model_history(model)
+    try:
+        return _decoded(store.get(key).data, model, key)
+    except ObjectMissing:
+        return ModelHistory(model)
+
+
+def update_history(store: Store, model: str, change: Callable[[ModelHistory], ModelHistory]) -> ModelHistory:
+    """Change what was learned, losing no other writer's change; returns it. Raises `StoreError`."""
+    key = keys.model_history(model)
+    result = ModelHistory(model)
+
+    def encoded(before: bytes | None) -> bytes | None:
+        nonlocal result
+        known = ModelHistory(model) if before is None else _decoded(before, model, key)
+        result = change(known)
+        return None if result == known else msgspec.json.encode(result)
+
+    cas.update(store, key, encoded)
+    return result
+
+
+def seen_whole(history: ModelHistory, run: datetime, fields: Iterable[FieldKey]) -> ModelHistory:
+    """The history after a run was seen whole with these fields."""
+    shape = _shape(fields)
+    name = hashlib.sha256(msgspec.json.encode(shape)).hexdigest()[:16]
+    hour = _hour(run)
+    others = (each for each in history.hours.get(hour, ()) if each.run != run)
+    latest = sorted((*others, SeenRun(run, name)), key=lambda each: each.run)[-RUNS_REMEMBERED:]
+    hours = {**history.hours, hour: tuple(latest)}
+    used = {each.shape for runs in hours.values() for each in runs}
+    shapes = {key: each for key, each in {**history.shapes, name: shape}.items() if key in used}
+    return msgspec.structs.replace(history, hours=hours, shapes=shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHistory:
+    """What earlier runs say of one run: the steps of the same hour of the day, and of other hours."""
+
+    history: ModelHistory
+    run: datetime
+    _merged: dict[tuple[str, ...], Pattern] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run of this hour was seen whole."""
+        return not self.history.hours.get(_hour(self.run))
+
+    def pattern(self, series: str) -> Pattern | None:
+        """Members and steps that a series had in the last runs of the same hour; None if none of them had it."""
+        return self._of(series, self.history.hours.get(_hour(self.run), ()))
+
+    def elsewhere(self, series: str) -> Pattern | None:
+        """Members and steps that a series had at any hour: what may be asked for where `pattern` returns None."""
+        return self._of(series, (each for runs in self.history.hours.values() for each in runs))
+
+    def _of(self, series: str, runs: Iterable[SeenRun]) -> Pattern | None:
+        shapes = self.history.shapes
+        names = sorted({each.shape for each in runs if series in shapes[each.shape].series})
+        if not names:
+            return None
+        cached = tuple(f"{name} {shapes[name].series[series]}" for name in names)
+        if cached not in self._merged:
+            found = (shapes[name].patterns[shapes[name].series[series]] for name in names)
+            self._merged[cached] = _pattern(
+                (member, step) for pattern in found for member, steps in pattern for step in steps
+            )
+        return self._merged[cached]
+
+
+def _hour(run: datetime) -> str:
+    return f"{run:%H}"
+
+
+def _shape(fields: Iterable[FieldKey]) -> Shape:
+    steps = defaultdict[str, list[tuple[int | None, int]]](list)
+    for key in fields:
+        steps[series_of(key)].append((key.member, key.step_minutes))
+    patterns: dict[Pattern, int] = {}
+    series = {
+        name: patterns.setdefault(_pattern(found), len(patterns)) for name, found in sorted(steps.items())
+    }
+    return Shape(tuple(patterns), series)
+
+
+def _pattern(found: Iterable[tuple[int | None, int]]) -> Pattern:
+    steps: Mapping[int | None, set[int]] = defaultdict(set)
+    for member, step in found:
+        steps[member].add(step)
+    members = sorted(steps, key=lambda member: -1 if member is None else member)
+    return tuple((member, tuple(sorted(steps[member]))) for member in members)
+
+
+def _decoded(data: bytes, model: str, key: str) -> ModelHistory:
+    try:
+        return msgspec.json.decode(data, type=ModelHistory)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        empty = msgspec.json.encode(ModelHistory(model))
+        raise DamagedDocument(f"is not a history of a model: {fault}", key, data, empty) from fault

@@ -1,0 +1,385 @@
+"""How a run stands: what is expected of it, what is missing, whether that is known to be all.
+
+A run is complete when all that earlier runs of its hour had is kept, the server's own listing, made when nothing had
+come for a while, shows nothing else, and what its fields need to be read is there. One of an hour of which no run was
+seen whole is not verified until nothing changed for hours.
+
+What belongs here: judging a run. What does not: fetching (`dwd_assets.run_pass`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from dwd_assets.field_checks import ALL_MISSING, MANY_MESSAGES
+from dwd_assets.formats.fields import FieldKey, Grid
+from dwd_assets.formats.paths import archive_path, parse_archive_path
+from dwd_assets.model_catalogue import Cataloguer, ModelCatalogue, gone_parameters
+from dwd_assets.model_history import series_of
+from dwd_assets.office import Log, Office
+from dwd_assets.opendata.listing import UnreadRow
+from dwd_assets.progress import GRACE, standing_warnings, unread_warnings
+from dwd_assets.run_fields import Expectations, Field, Listed, Series, twin
+from dwd_assets.selection import HEIGHTS, POSITIONS, Selection
+from dwd_assets.selection_faults import unmatched
+from store.ledger import Failed, Kept, Ledger
+
+QUIET = timedelta(minutes=10)
+"""When so long nothing new came, a listing of a run shows all that it has, as far as earlier runs say that it ended."""
+
+GROWN = timedelta(hours=3)
+"""When so long nothing changed, a run is whole, whatever earlier runs had."""
+
+_LIST_AGAIN = timedelta(minutes=45)
+"""A run that grows, and of which only its own listing is known, is listed so often."""
+
+UNVERIFIED = "not verified:"
+"""How the warning begins of a run of whose hour no run was seen whole yet."""
+
+
+@dataclass
+class _Fresh:
+    """What one pass listed: which series, what they have, since when, and whether all of it could be read."""
+
+    series: set[str] = field(default_factory=set)
+    keys: set[FieldKey] = field(default_factory=set)
+    at: datetime | None = None
+    is_whole: bool = True
+
+    def add(self, series: Iterable[str], listed: Listed, at: datetime) -> None:
+        """Take in a listing."""
+        self.series.update(series)
+        self.keys.update(listed.keys)
+        self.at = self.at or at
+        self.is_whole = self.is_whole and listed.is_whole
+
+
+@dataclass
+class Standing:
+    """What is known of one run during a pass. `catalogue` is replaced when more is known."""
+
+    office: Office
+    run: datetime
+    deadline: datetime
+    before: Ledger
+    selection: Selection
+    expectations: Expectations
+    cataloguer: Cataloguer
+    _catalogue: ModelCatalogue
+    old_is_gone: bool = False
+    _listed: dict[FieldKey, None] = field(init=False)
+    _listed_at: datetime | None = field(init=False)
+    _listings: int = field(init=False)
+    _expected: tuple[Field, ...] | None = None
+    _asked_for: set[str] = field(init=False)
+    _unseen: frozenset[str] = frozenset()
+    _has_unread: bool = False
+    _fresh: _Fresh = field(default_factory=_Fresh)
+
+    def __post_init__(self) -> None:
+        known = (parse_archive_path(path) for path in self.before.missing)
+        self._listed = dict.fromkeys(key for key in known if isinstance(key, FieldKey))
+        self._listed_at = self.before.listed_at
+        self._listings = self.before.listings
+        self._asked_for = set(self.before.missing)
+
+    @property
+    def catalogue(self) -> ModelCatalogue:
+        """What the model has on the server."""
+        return self._catalogue
+
+    @catalogue.setter
+    def catalogue(self, catalogue: ModelCatalogue) -> None:
+        self._catalogue = catalogue
+        self._expected = None
+
+    # What is expected
+
+    @property
+    def expected(self) -> tuple[Field, ...]:
+        """The fields that are expected of the run, by step."""
+        if self._expected is None:
+            self._expected = self.fields(self.selection)
+        return self._expected
+
+    def fields(self, selection: Selection) -> tuple[Field, ...]:
+        """The fields of a selection that are expected."""
+        return self.expectations.of(self._catalogue, selection, self._listed)
+
+    def candidates(self, selection: Selection) -> tuple[Field, ...]:
+        """Fields that may be there, since runs of other hours had them."""
+        return self.expectations.candidates(self._catalogue, selection)
+
+    def unknown_series(self, selection: Selection, kept: Iterable[str]) -> list[Series]:
+        """What neither earlier runs nor a listing of this one say anything of, and is to be listed now."""
+        unknown = [
+            series
+            for series in self.expectations.unknown(self._catalogue, selection)
+            if series.key.level_type != "time-invariant"
+            and self.expectations.history.elsewhere(series_of(series.key)) is None
+        ]
+        if not unknown:
+            return []
+        keys = (parse_archive_path(path) for path in kept)
+        found = {series_of(key) for key in (*self._listed, *keys) if isinstance(key, FieldKey)}
+        if self.before.listings and found and not self._has_turn():
+            return []
+        return [series for series in unknown if series_of(series.key) not in found]
+
+    def _has_turn(self) -> bool:
+        """Whether what is still unknown is to be listed again by this pass, which is so every 45 minutes."""
+        now, looked_at = self.office.clock(), self.before.looked_at
+        return looked_at is None or (now - self.run) // _LIST_AGAIN != (looked_at - self.run) // _LIST_AGAIN
+
+    def series_to_list(self, kept: Mapping[str, Kept]) -> list[Series]:
+        """All parameters and levels of the run but constants that are kept, and what this pass listed already."""
+        return [
+            series
+            for series in self.expectations.series(self._catalogue, self.selection)
+            if series_of(series.key) not in self._fresh.series
+            and (series.key.level_type != "time-invariant" or archive_path(series.key) not in kept)
+        ]
+
+    def take_listing(self, series: Iterable[Series], listed: Listed, at: datetime, *, is_all: bool) -> None:
+        """Take in what the server's own folders show; `is_all`: nothing is left to be listed."""
+        self._fresh.add((series_of(each.key) for each in series), listed, at)
+        self._listed.update(dict.fromkeys(listed.keys))
+        self._listings += listed.requests
+        self._expected = None
+        if is_all and self._fresh.is_whole:
+            self._listed_at = self._fresh.at
+            self._unseen = frozenset(
+                each.path
+                for each in self.expected
+                if each.key not in self._fresh.keys and each.key.level_type != "time-invariant"
+            )
+
+    def notice(self, unread: Iterable[UnreadRow], report: Log) -> None:
+        """Report rows of listings that could not be read, and selected parameters that are not there."""
+        for row in unread:
+            report(f"{self.before.collection}: {row}")
+            self._has_unread |= row.name is None
+        for line in unmatched(self.selection, self._catalogue):
+            report(line)
+            self._has_unread = True
+        for address in self._catalogue.unknown:
+            report(f"{self.before.collection}: no key stands for {address}")
+
+    # How far it is
+
+    def has_ended(self, kept: Mapping[str, Kept]) -> bool:
+        """Whether the last of what is expected is there: any field of the last step, of any tree."""
+        last = max((each.key.step_minutes for each in self.expected), default=0)
+        return any(each.path in kept for each in self.expected if each.key.step_minutes == last)
+
+    def latest_step(self, kept: Mapping[str, Kept], grid: Grid) -> int:
+        """The last step in minutes that is kept on a grid, constants aside; -1 if there is none."""
+        steps = (
+            each.key.step_minutes
+            for each in self.expected
+            if each.key.grid == grid and each.key.level_type != "time-invariant" and each.path in kept
+        )
+        return max(steps, default=-1)
+
+    def missing(self, kept: Mapping[str, Kept]) -> tuple[Field, ...]:
+        """What is expected and not kept."""
+        return tuple(
+            each
+            for each in self.expected
+            if not is_served(kept.get(each.path)) and not self._is_replaced(each, kept)
+        )
+
+    def newest_change(self, kept: Mapping[str, Kept]) -> datetime | None:
+        """When the newest of the files that came appeared on the server; one that was replaced is not a new one."""
+        came = (each for each in kept.values() if each.source is not None)
+        return max((_appeared(each) for each in came), default=None)
+
+    def is_to_be_listed(self, kept: Mapping[str, Kept]) -> bool:
+        """Whether the run's own folders are to be read now: when it has ended, and again when it is long whole.
+
+        While one grows of which only its listing is known, it is listed every 45 minutes.
+        """
+        newest, now = self.newest_change(kept), self.office.clock()
+        if newest is None:
+            return False
+        is_missing, is_unverified = bool(self.missing(kept)), self._is_unverified()
+        if is_unverified and now < newest + GROWN:
+            return not (is_missing or self._fresh.series) and self._has_turn()
+        due = newest + (GROWN if is_missing or is_unverified else QUIET)
+        return now >= due and (self._listed_at is None or self._listed_at < due)
+
+    def opened(self, before: Ledger) -> Ledger:
+        """The ledger while fields come."""
+        return msgspec.structs.replace(
+            before,
+            deadline=self.deadline,
+            given_up=self.deadline + GRACE,
+            expects_more=True,
+            missing=self._all_missing(before, self.missing(before.kept)),
+        )
+
+    def concluded(self, before: Ledger, kept: Mapping[str, Kept], faults: tuple[str, ...]) -> Ledger:
+        """The ledger at the end of a pass; `kept` is what this pass knows of, `faults` what could not be read."""
+        missing = self.missing(before.kept)
+        paths = self._all_missing(before, missing)
+        unread = unread_warnings(faults)
+        unseen = self._proven_unseen(before.kept)
+        return msgspec.structs.replace(
+            before,
+            looked_at=self.office.clock(),
+            deadline=self.deadline,
+            given_up=self.deadline + GRACE,
+            expects_more=self._expects_more(before.kept),
+            missing=paths,
+            failed=self._failed(before),
+            unseen=tuple(sorted(unseen.union(before.unseen).intersection(paths))),
+            listed_at=self._listed_at,
+            listings=self._listings,
+            warnings=(*standing_warnings(before), *self._warnings(before.kept, missing), *unread),
+        )
+
+    def _expects_more(self, kept: Mapping[str, Kept]) -> bool:
+        """Whether more may be expected later than is now."""
+        catalogue, trees = self._catalogue, self.expectations.trees
+        is_open = (
+            self._has_unread
+            or not self.expected
+            or (trees.v1 and not catalogue.v1)
+            or (trees.old and catalogue.old_looked_at is None and not self.old_is_gone)
+            or self.cataloguer.lacks(catalogue)
+        )
+        newest = self.newest_change(kept)
+        if is_open or newest is None or self._listed_at is None:
+            return True
+        return self._listed_at < newest + (GROWN if self._is_unverified() else QUIET)
+
+    def _is_unverified(self) -> bool:
+        """Whether no run of this hour was seen whole that had some of the selected parameters."""
+        unknown = self.expectations.unknown(self._catalogue, self.selection)
+        return any(series.key.level_type != "time-invariant" for series in unknown)
+
+    def _all_missing(self, told: Ledger, missing: Iterable[Field]) -> tuple[str, ...]:
+        """What is missing by this pass, and what another one, with a later catalogue, found missing meanwhile."""
+        own = tuple(each.path for each in missing)
+        self._asked_for.update(own, (each.path for each in self.expected))
+        return (*own, *(path for path in told.missing if path not in self._asked_for))
+
+    def _proven_unseen(self, kept: Mapping[str, Kept]) -> frozenset[str]:
+        """What the server's own listing proves not to be there, made when the run was long whole and not deleted."""
+        newest = self.newest_change(kept)
+        if newest is None or self._listed_at is None:
+            return frozenset()
+        is_proof = newest + GROWN <= self._listed_at < self.deadline
+        return self._unseen if is_proof else frozenset()
+
+    def _is_replaced(self, each: Field, kept: Mapping[str, Kept]) -> bool:
+        """Whether a field that cannot come any more, its tree being gone, is kept on the other grid."""
+        return self.old_is_gone and each.key.grid == "regular" and archive_path(twin(each.key)) in kept
+
+    # What is odd
+
+    def _failed(self, before: Ledger) -> dict[str, Failed]:
+        """What failed, and positions that are not those of the run's fields."""
+        failed = dict(before.failed)
+        for path, reason in self._unreadable(before.kept):
+            known = failed.get(path)
+            if known is None or known.reason != reason:
+                source = before.kept[path].source
+                failed[path] = Failed(
+                    reason, self.office.clock(), etag=None if source is None else source.etag
+                )
+        return failed
+
+    def _unreadable(self, kept: Mapping[str, Kept]) -> Iterator[tuple[str, str]]:
+        """Positions and heights that are of another grid than fields of the run, by path, and why."""
+        fields, needs = _grids(self.expected, kept)
+        for parameter, found in needs.items():
+            lacking = fields[parameter] - {grid for _, grid in found}
+            for path, grid in found if lacking else ():
+                others = ", ".join(sorted(lacking))
+                yield (
+                    path,
+                    f"{path}: is of grid {grid}, there are fields on grid {others}, of which it says nothing",
+                )
+
+    def _warnings(self, kept: Mapping[str, Kept], missing: tuple[Field, ...]) -> Iterator[str]:
+        model = self.before.collection
+        for name in sorted(gone_parameters(self._catalogue.gone, self.run)):
+            if self.selection.takes_parameter(model, name):
+                yield f"{name}: the server does not list it any more"
+        if self.has_ended(kept):
+            yield from _vanished(self.expected, missing)
+        yield from _noted(kept)
+        if self._expects_more(kept) and self._is_unverified():
+            yield (
+                f"{UNVERIFIED} no run of {self.run:%H} UTC was seen whole yet, so that what is expected is what the "
+                "server lists"
+            )
+        replaced = sum(self._is_replaced(each, kept) for each in self.expected if each.path not in kept)
+        if replaced:
+            yield f"the old tree is gone: {replaced} fields are kept on the icosahedral grid alone"
+
+
+def is_served(kept: Kept | None) -> bool:
+    """Whether a file came from the server; one that was made here does not stand for it."""
+    return kept is not None and not kept.made_from
+
+
+def _appeared(kept: Kept) -> datetime:
+    """When a file appeared on the server, as far as it says that, else when it was kept."""
+    sources = (kept.source, *(each.source for each in kept.earlier))
+    times = [each.modified for each in sources if each is not None and each.modified is not None]
+    return min(times, default=kept.kept_at)
+
+
+def _grids(
+    expected: Iterable[Field], kept: Mapping[str, Kept]
+) -> tuple[dict[str, set[str]], dict[str, list[tuple[str, str]]]]:
+    """By what a field needs to be read: the grids of the fields that do, and path and grid of what is there."""
+    fields: dict[str, set[str]] = defaultdict(set)
+    needs: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for each in expected:
+        file = kept.get(each.path)
+        if file is None or file.grid is None:
+            continue
+        parameter = each.key.parameter
+        if parameter in {*POSITIONS, HEIGHTS}:
+            needs[parameter].append((each.path, file.grid))
+            continue
+        for position in POSITIONS:
+            fields[position].add(file.grid)
+        if each.key.level_type == "model":
+            fields[HEIGHTS].add(file.grid)
+    return fields, needs
+
+
+def _vanished(expected: tuple[Field, ...], missing: tuple[Field, ...]) -> Iterator[str]:
+    """A line for each parameter of which a run that has come to its end has nothing."""
+    count = Counter((each.key.parameter, each.key.grid) for each in expected)
+    lacking = Counter((each.key.parameter, each.key.grid) for each in missing)
+    for parameter, grid in sorted(count):
+        number = count[parameter, grid]
+        if lacking[parameter, grid] == number:
+            yield f"{parameter}: none of its {number} {grid} fields came"
+
+
+def _noted(kept: Mapping[str, Kept]) -> Iterator[str]:
+    """A line for each parameter that has fields without any value, or with more messages than one."""
+    empty: Counter[str] = Counter()
+    many: Counter[str] = Counter()
+    for path, each in kept.items():
+        if each.notes:
+            parameter = path.split("/")[-2]
+            empty[parameter] += ALL_MISSING in each.notes
+            many[parameter] += any(note.endswith(MANY_MESSAGES) for note in each.notes)
+    for parameter, count in sorted(empty.items()):
+        if count:
+            yield f"{parameter}: {ALL_MISSING} in {count} fields"
+    for parameter, count in sorted(many.items()):
+        if count:
+            yield f"{parameter}: {count} files have several {MANY_MESSAGES}"
