@@ -115,6 +115,11 @@ class RunHistory:
     _merged: dict[tuple[str, ...], Pattern] = field(default_factory=dict)
 
     @property
+    def was_seen_whole(self) -> bool:
+        """Whether this run itself was seen whole before."""
+        return any(each.run == self.run for each in self.history.hours.get(_hour(self.run), ()))
+
+    @property
     def is_empty(self) -> bool:
         """Whether no run of this hour was seen whole."""
         return not self.history.hours.get(_hour(self.run))

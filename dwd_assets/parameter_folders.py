@@ -67,8 +67,11 @@ class ParameterExplorer:
             if values is None and self._is_wanted(name, number):
                 below = f"{folder}{_LEVELS}/{quote(number)}/{_VALUES}/"
                 found = self.lister.folders(below)
-                has_more |= bool(found) and _SECOND in self.lister.folders(f"{below}{quote(found[0])}/")
+                names = self.lister.folders(f"{below}{quote(found[0])}/") if found else ()
+                has_more |= _SECOND in names
                 levels[number] = found or None
+                if names and _SINGLE not in names:
+                    del levels[number]  # there is no plain level
         qualified = entry.qualified
         if has_more and qualified is None and self._wants_qualified():
             walk = _Walk(self.lister, name, folder, unknown)
@@ -94,8 +97,9 @@ class ParameterExplorer:
         return V1Parameter(_SINGLE in below, dict.fromkeys(known), None, has_more)
 
     def _is_wanted(self, name: str, number: str) -> bool:
+        """Whether the values of a type of level matter: by itself, or since there may be layers below them."""
         level_type = _type_of(name, number)
-        return level_type is not None and self.wants(level_type)
+        return level_type is not None and (self.wants(level_type) or self.wants("layer"))
 
     def _wants_qualified(self) -> bool:
         return any(self.wants(each) for each in QUALIFIED)

@@ -36,7 +36,9 @@ GROWN = timedelta(hours=3)
 """When so long nothing changed, a run is whole, whatever earlier runs had."""
 
 _LIST_AGAIN = timedelta(minutes=45)
-"""A run that grows, and of which only its own listing is known, is listed so often."""
+"""A run that grows, and of which only its own listing is known, is listed so long after its start, and after twice
+that time, four times, and so on.
+"""
 
 UNVERIFIED = "not verified:"
 """How the warning begins of a run of whose hour no run was seen whole yet."""
@@ -109,7 +111,15 @@ class Standing:
 
     def fields(self, selection: Selection) -> tuple[Field, ...]:
         """The fields of a selection that are expected."""
-        return self.expectations.of(self._catalogue, selection, self._listed)
+        return self.expectations.of(self._catalogue, selection, (*self._listed, *self._kept_before(selection)))
+
+    def _kept_before(self, selection: Selection) -> list[FieldKey]:
+        """What is kept of parameters and levels that no earlier run had: their listing is not read in each pass."""
+        unknown = {series_of(each.key) for each in self.expectations.unknown(self._catalogue, selection)}
+        if not unknown:
+            return []
+        keys = (parse_archive_path(path) for path, kept in self.before.kept.items() if is_served(kept))
+        return [key for key in keys if isinstance(key, FieldKey) and series_of(key) in unknown]
 
     def candidates(self, selection: Selection) -> tuple[Field, ...]:
         """Fields that may be there, since runs of other hours had them."""
@@ -132,9 +142,12 @@ class Standing:
         return [series for series in unknown if series_of(series.key) not in found]
 
     def _has_turn(self) -> bool:
-        """Whether what is still unknown is to be listed again by this pass, which is so every 45 minutes."""
-        now, looked_at = self.office.clock(), self.before.looked_at
-        return looked_at is None or (now - self.run) // _LIST_AGAIN != (looked_at - self.run) // _LIST_AGAIN
+        """Whether a growing run is to be listed again by this pass: 45 minutes, 90, 180 ... after its start."""
+        looked_at = self.before.looked_at
+        return looked_at is None or self._turn(self.office.clock()) != self._turn(looked_at)
+
+    def _turn(self, at: datetime) -> int:
+        return ((at - self.run) // _LIST_AGAIN).bit_length()
 
     def series_to_list(self, kept: Mapping[str, Kept]) -> list[Series]:
         """All parameters and levels of the run but constants that are kept, and what this pass listed already."""
@@ -202,14 +215,14 @@ class Standing:
     def is_to_be_listed(self, kept: Mapping[str, Kept]) -> bool:
         """Whether the run's own folders are to be read now: when it has ended, and again when it is long whole.
 
-        While one grows of which only its listing is known, it is listed every 45 minutes.
+        While one grows of which only its listing is known, it is listed less and less often.
         """
         newest, now = self.newest_change(kept), self.office.clock()
-        if newest is None:
+        if newest is None or self.expectations.history.was_seen_whole:
             return False
         is_missing, is_unverified = bool(self.missing(kept)), self._is_unverified()
         if is_unverified and now < newest + GROWN:
-            return not (is_missing or self._fresh.series) and self._has_turn()
+            return not self._fresh.series and self._has_turn()
         due = newest + (GROWN if is_missing or is_unverified else QUIET)
         return now >= due and (self._listed_at is None or self._listed_at < due)
 
@@ -253,8 +266,10 @@ class Standing:
             or (trees.old and catalogue.old_looked_at is None and not self.old_is_gone)
             or self.cataloguer.lacks(catalogue)
         )
+        if is_open or self.expectations.history.was_seen_whole:
+            return is_open
         newest = self.newest_change(kept)
-        if is_open or newest is None or self._listed_at is None:
+        if newest is None or self._listed_at is None:
             return True
         return self._listed_at < newest + (GROWN if self._is_unverified() else QUIET)
 

@@ -23,6 +23,10 @@ _OFFENBACH = 78
 _BITS = 16
 _BLOCK = 32
 _CCSDS = struct.pack(">BBH", 0b0110, _BLOCK, 128)  # three-byte and MSB flags, block size, reference interval
+_MODEL_LEVEL = 150
+_VERTICAL_GRID = struct.pack(">ff16s", 65.0, 4.0, b"simulated levels")
+"""What follows the template of a field on model levels: how many there are, and which vertical grid that is."""
+
 _MISSING_EARTH = b"\xff" * 15
 _LATITUDE, _LONGITUDE = 43_180_000, 356_060_000  # micro-degrees of ICON-D2's regular grid
 _HEIGHT, _WIDTH = 14_900_000, 24_280_000
@@ -113,14 +117,15 @@ def _product(field: Field) -> bytes:
     quantity = field.quantity
     is_range = quantity.process is not None
     begin = 0 if is_range else field.step_minutes
+    vertical = _VERTICAL_GRID if field.surface[0] == _MODEL_LEVEL else b""
     content = struct.pack(
-        ">HHBBBBBHBBI", 0, 8 if is_range else 0, quantity.category, quantity.number, 2, 0, 11, 0, 0, 0, begin
+        ">HHBBBBBHBBI", len(vertical) // 4, 8 if is_range else 0, quantity.category, quantity.number, 2, 0, 11, 0, 0, 0, begin
     )
     content += struct.pack(">BBIBBI", *field.surface, *NO_SURFACE)
     if quantity.process is None:
-        return content
+        return content + vertical
     end = _time(field.run + timedelta(minutes=field.step_minutes))
-    return content + end + struct.pack(">BIBBBIBI", 1, 0, quantity.process, 2, 0, field.step_minutes, 0, 0)
+    return content + end + struct.pack(">BIBBBIBI", 1, 0, quantity.process, 2, 0, field.step_minutes, 0, 0) + vertical
 
 
 def _representation(field: Field, values: int) -> bytes:

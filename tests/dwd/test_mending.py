@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -22,7 +23,7 @@ from tests.dwd.model_world import V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 PERIOD = "2026091612"
-ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+ALL_THERE = NOON + timedelta(hours=2, minutes=15)
 KEY = keys.ledger("icon-d2", PERIOD)
 TORN = b'{"collection":"icon-d2","peri'
 
@@ -120,7 +121,10 @@ def test_a_damaged_summary_is_written_again_and_nothing_set_aside(world):
     worked_on(world)
     world.store.put(keys.ledger_summary("icon-d2", PERIOD), b"nonsense")
     due = mending.mended(
-        world.office, of(world).deadline, world.lines.append, lambda: of(world).due(world.office, world.now)
+        world.office,
+        partial(of(world).deadline, world.office),
+        world.lines.append,
+        lambda: of(world).due(world.office, world.now, print),
     )
     assert PERIOD not in [one.period for one in due]
     assert ledger.read_summary(world.store, "icon-d2", PERIOD).kept == V1_FILES
@@ -132,14 +136,14 @@ def test_a_store_that_does_not_answer_is_not_taken_for_a_damaged_ledger(world):
         raise StoreError("away")
 
     with pytest.raises(StoreError, match="away"):
-        mending.mended(world.office, of(world).deadline, world.lines.append, away)
+        mending.mended(world.office, partial(of(world).deadline, world.office), world.lines.append, away)
 
 
 def test_a_sound_ledger_that_another_process_put_there_meanwhile_stays(world):
     worked_on(world)
     before = world.ledger(NOON)
     fault = DamagedLedger("told", KEY, "icon-d2", PERIOD)
-    mending.set_aside(world.office, of(world).deadline, fault)
+    mending.set_aside(world.office, partial(of(world).deadline, world.office), fault)
     assert world.ledger(NOON) == before
     assert set_aside(world) == []
 

@@ -14,7 +14,7 @@ from tests.dwd.model_world import V1_FILES, World, opened
 from tests.nexrad.faulty_store import Tapped
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
-ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+ALL_THERE = NOON + timedelta(hours=2, minutes=15)
 
 
 class Killed(BaseException):

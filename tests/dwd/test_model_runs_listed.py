@@ -167,7 +167,9 @@ def test_while_it_uploads_a_run_that_goes_further_than_before_is_not_taken_for_w
     """All that earlier runs had is there, and more comes every few minutes: nothing may call it complete."""
     long = replace(EU, parameters=(Parameter("t_2m", steps=every(15, 4)), *EU.parameters[-2:]))
     fields = ("icon-eu/single/*",)
-    with opened(local_store, NOON + timedelta(minutes=44), catalogue=long, fields=fields, is_new=True) as world:
+    with opened(
+        local_store, NOON + timedelta(minutes=44), catalogue=long, fields=fields, is_new=True
+    ) as world:
         remember(local_store, short(long))
         while world.now < NOON + timedelta(hours=2, minutes=9):
             world.archive(NOON, "icon-eu")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+from dataclasses import replace as replace_plain
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,22 +13,17 @@ from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.paths import version_path
 from dwd_assets.model_runs import expected_paths
 from dwd_assets.opendata.errors import OpendataError
-from dwd_assets.reconciling import Differences, never_seen, reconcile
-from dwd_assets.simulator.catalogue import Catalogue, Parameter
+from dwd_assets.reconciling import Differences, Reconciled, never_seen, reconcile
 from dwd_assets.simulator.faults import Fault
+from dwd_assets.simulator.pages import ContentLogs
 from store import ledger
-from tests.dwd.model_world import CATALOGUE, World, opened
+from tests.dwd.model_world import CATALOGUE, V1_FILES, World, opened, remember
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=2, minutes=30)
 T_2M = "weather/icon-d2/grib/2026091612/t_2m/icon-d2_icosahedral_single_2026091612_00100_2d_t_2m.grib2.lz4"
 T_2M_ADDRESS = "/weather/nwp/v1/m/icon-d2/p/T_2M/r/2026-09-16T12:00/s/PT001H00M.grib2"
-FIVE_HOURS = Catalogue(
-    parameters=(*CATALOGUE.parameters[1:], Parameter("t_2m", steps=tuple(range(0, 241, 30)))),
-    columns=13,
-    rows=9,
-)
-"""With half hours of a parameter of which only whole ones are expected."""
+PERIOD = "2026091612"
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +36,7 @@ def test_where_nothing_differs_one_file_is_asked_for(local_store):
     with opened(local_store, LATER) as world:
         world.work_off()
         before = len(world.simulator.requests)
-        assert reconcile(world.office, world.lines.append) == ()
+        assert reconcile(world.office, world.lines.append) == Reconciled((), ())
         assert [each.path for each in world.simulator.requests[before:]] == ["/weather/nwp/content.log.bz2"]
 
 
@@ -50,7 +47,7 @@ def test_a_replaced_file_is_fetched_and_the_earlier_content_is_kept(store):
         world.simulator.world.overwrite(T_2M_ADDRESS, world.now)
         world.simulator.clock.advance(timedelta(minutes=20))
         before = len(world.simulator.requests)
-        (done,) = reconcile(world.office, world.lines.append)
+        (done,) = reconcile(world.office, world.lines.append).done
         assert (done.fetched, done.changed, done.summary.period) == (1, 1, "2026091612")
         kept = world.ledger(NOON).kept[T_2M]
         assert kept.sha256 != earlier.sha256
@@ -58,20 +55,53 @@ def test_a_replaced_file_is_fetched_and_the_earlier_content_is_kept(store):
         assert store.head(version_path(T_2M, earlier.sha256)).size == earlier.stored_bytes
         world.audit(NOON)
         assert len(world.simulator.requests) - before <= 4
-        assert reconcile(world.office, world.lines.append) == ()
+        assert reconcile(world.office, world.lines.append) == Reconciled((), ())
 
 
-def test_fields_that_nobody_expected_are_fetched_and_the_run_stays_whole(local_store):
-    with opened(local_store, LATER, catalogue=FIVE_HOURS) as world:
-        world.work_off()
+def test_fields_that_came_when_nobody_expected_more_are_fetched(local_store):
+    """The server rested for half an hour between two steps that no earlier run had."""
+    slow = replace_plain(CATALOGUE, last=timedelta(hours=5))
+    short = [
+        replace_plain(each, steps=tuple(step for step in each.steps if step <= 60))
+        for each in slow.parameters
+    ]
+    with opened(local_store, NOON + timedelta(hours=2, minutes=2), catalogue=slow, is_new=True) as world:
+        remember(local_store, replace_plain(slow, parameters=tuple(short)))
+        world.archive(NOON)
         whole = world.ledger(NOON)
         assert whole.state(world.now) == "complete"
-        found = reconcile(world.office, world.lines.append)
-        assert {done.fetched for done in found} == {4}
+        world.simulator.clock.turn(NOON + timedelta(hours=6))
+        (done,) = (
+            one for one in reconcile(world.office, world.lines.append).done if one.summary.period == PERIOD
+        )
         after = world.ledger(NOON)
-        assert len(after.kept) == len(whole.kept) + 4
+        assert done.fetched == V1_FILES - len(whole.kept) > 0
+        assert len(after.kept) == V1_FILES
         assert after.state(world.now) == "complete"
         world.audit(NOON)
+
+
+def test_a_line_that_cannot_be_read_is_reported_and_proves_nothing(local_store, monkeypatch):
+    def spoiled(self, folder, made, revision):
+        plain = bz2.decompress(content(self, folder, made, revision))
+        lines = b"./v1/m/icon-d2/p/T_2M/r/2026-09-16T12:00/s/PT1H.grib2|12|2026-09-16 13:00:00\n"
+        return bz2.compress(b"./v1/m/icon-d2/p/T_2M|many|today\n" + plain + lines)
+
+    content = ContentLogs._content
+    monkeypatch.setattr(ContentLogs, "_content", spoiled)
+    with opened(local_store, LATER) as world:
+        world.archive(NOON)
+        lacks(world, T_2M.replace("_t_2m.", "_u_10m.").replace("/t_2m/", "/u_10m/"))
+        world.simulator.clock.turn(NOON + timedelta(hours=8))
+        found = reconcile(world.office, world.lines.append)
+        assert any("1 of " in line and "p/T_2M|many|today" in line for line in found.faults)
+        assert any(
+            line.endswith(
+                "no key stands for /weather/nwp/v1/m/icon-d2/p/T_2M/r/2026-09-16T12:00/s/PT1H.grib2"
+            )
+            for line in found.faults
+        )
+        assert world.ledger(NOON).unseen == ()
 
 
 def test_a_table_of_contents_that_cannot_be_had_is_the_callers_fault(local_store):

@@ -19,7 +19,7 @@ from store.ledger import Kept
 from tests.dwd.model_world import V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
-ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+ALL_THERE = NOON + timedelta(hours=2, minutes=15)
 KEPT = Kept(sha256="0" * 64, size=1, stored_bytes=1, kept_at=NOON)
 
 
