@@ -36,11 +36,11 @@ class Collection:
     """One collection of the archive.
 
     asset: the name of its Dagster asset, description: what that holds. hours: of the day at which a period begins;
-    none where a period is a day. wait_s: between two looks for something due. due: its periods that something can
-    be fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each.
-    archive: one pass over a period, which may tell of neighbouring periods too; its own first. deadline: when the server deletes a period. unattended: the paths that a period is
-    expected to have which nobody looked at, and whether those are all. made_of: the asset that it is made of, none
-    where it comes from the server.
+    None if a period is a day. wait_s: between two looks for something due. due: its periods that something can be
+    fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each.
+    archive: one pass over a period, which may also return neighbouring periods; its own first. deadline: when the
+    server deletes a period. unattended: the paths that a period is expected to have which nobody looked at, and
+    whether those are all. made_of: the asset that it is made of, None if it comes from the server.
     """
 
     name: str

@@ -19,11 +19,11 @@ from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib_grid import NativeGrid
 from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import version_path
+from dwd_assets.model_history import series_of
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import Encoded, NotAsListed, NotYet, OpendataError, TooLarge, Truncated
 from dwd_assets.opendata.messages import Body, NotModified
 from dwd_assets.opendata.settling import is_settled
-from dwd_assets.model_history import series_of
 from dwd_assets.run_fields import Field
 from store.ledger import Failed, Kept, Source
 from store.objects import StoreError

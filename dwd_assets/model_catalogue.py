@@ -1,8 +1,8 @@
 """Which fields a model has on the server: what no address can be computed without, found by listing, and kept.
 
-Of the v1 tree it is the folders `p/<PARAMETER>/` and, where a selection wants them, their levels and whatever else stands
-between parameter and run; of the old tree the folders of parameters and what lies in them. A folder that is known is not
-listed again. What no key stands for is reported by its address.
+Of the v1 tree it is the folders `p/<PARAMETER>/` and, where a selection wants them, their levels and whatever else
+stands between parameter and run; of the old tree the folders of parameters and what lies in them. A folder that is
+known is not listed again. What no key stands for is reported by its address.
 
 What belongs here: parameters and levels, and finding them. What does not: steps and members (`dwd_assets.run_fields`).
 """

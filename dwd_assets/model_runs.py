@@ -128,23 +128,25 @@ def _is_over(before: Ledger, end: datetime, now: datetime) -> bool:
 
 
 def _is_due(office: Office, retention: Retention, run: datetime, now: datetime) -> bool:
-    model, end = retention.model, retention.deadline(run)
-    summary = ledger.read_summary(office.store, model, run_text(run))
-    if summary is None and now >= end:
+    summary = ledger.read_summary(office.store, retention.model, run_text(run))
+    if summary is None and now >= retention.deadline(run):
         return False
     if summary is None or summary.looked_at is None:
-        first = _earliest(_expected_keys(office, model, run))
+        first = _earliest(_expected_keys(office, retention.model, run))
         return _is_there(office, first, {}, now) if first else True
-    if summary.state(now) == "complete":
-        return False
+    return summary.state(now) != "complete" and _has_news(office, retention, run, summary, now)
+
+
+def _has_news(office: Office, retention: Retention, run: datetime, summary: Summary, now: datetime) -> bool:
+    """Whether there may be something to fetch, or to judge, of a run that was looked at and is not complete."""
     retry = timedelta(minutes=office.settings.fields_retry_minutes)
     if not summary.missing and not summary.failed and summary.kept:
         return _is_to_be_judged(summary, now, retry)
     since = max(summary.newest or run, run)
-    wait = rest(retry, since, end, now)
+    wait = rest(retry, since, retention.deadline(run), now)
     if _has_rested(summary, now, min(wait, _UNLISTED_RESTS * retry) if summary.expects_more else wait):
         return True
-    known = ledger.read(office.store, model, run_text(run))
+    known = ledger.read(office.store, retention.model, run_text(run))
     if _is_there(office, _next_fields(known), known.failed, now):
         return True
     # What may come is not to wait for that turn.

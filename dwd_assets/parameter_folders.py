@@ -1,6 +1,7 @@
 """What lies between a parameter and its runs in the v1 tree: levels, wavelengths, second surfaces.
 
-`p/<PARAMETER>/` has `r/`, `lvt1/<type>/lv1/<level>/` (and below that `r/` or `lvt2/...`), or other folders, such as `wvl1/`.
+`p/<PARAMETER>/` has `r/`, `lvt1/<type>/lv1/<level>/` (and below that `r/` or `lvt2/...`), or other folders, such as
+`wvl1/`.
 
 What belongs here: finding these folders. What does not: which parameters there are (`dwd_assets.model_catalogue`).
 """

@@ -1,7 +1,7 @@
 """When a model has runs, and how many of them the server keeps.
 
-How many is asked: a listing of one parameter's runs (`.../p/<PARAM>/r/`), once a day, or hourly after it changed. Before
-the first look, public reports of other readers stand in for it.
+How many is asked: a listing of one parameter's runs (`.../p/<PARAM>/r/`), once a day, or an hour after it changed.
+Before the first look, public reports of other readers stand in for it.
 
 What belongs here: runs, and when the server deletes them. What does not: what a run has (`dwd_assets.model_history`).
 """

@@ -1,4 +1,4 @@
-"""Every field that a run is expected to have: parameters and levels of the catalogue, steps and members of earlier runs.
+"""Every field that a run is expected to have: the catalogue's parameters and levels, earlier runs' steps and members.
 
 What the last runs of the same hour had is expected, and whatever the server's own listing of this run shows beside it.
 A run of an hour of which no run was seen whole is known by its listing alone, and is not verified until it is whole.

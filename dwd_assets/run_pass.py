@@ -137,7 +137,7 @@ class RunPass:
             self._settle(recorder)
             self._standing.notice(self._lister.unread, self._report)
             faults = tuple(self._tally.faults)
-            told = recorder.tell(lambda known: self._standing.concluded(known, self._kept, faults))
+            told = recorder.tell(lambda known: self._standing.concluded(known, faults))
         self._constants.tell()
         self._learn(told)
         if self._stopped is not None:

@@ -111,7 +111,9 @@ class Standing:
 
     def fields(self, selection: Selection) -> tuple[Field, ...]:
         """The fields of a selection that are expected."""
-        return self.expectations.of(self._catalogue, selection, (*self._listed, *self._kept_before(selection)))
+        return self.expectations.of(
+            self._catalogue, selection, (*self._listed, *self._kept_before(selection))
+        )
 
     def _kept_before(self, selection: Selection) -> list[FieldKey]:
         """What is kept of parameters and levels that no earlier run had: their listing is not read in each pass."""
@@ -236,8 +238,8 @@ class Standing:
             missing=self._all_missing(before, self.missing(before.kept)),
         )
 
-    def concluded(self, before: Ledger, kept: Mapping[str, Kept], faults: tuple[str, ...]) -> Ledger:
-        """The ledger at the end of a pass; `kept` is what this pass knows of, `faults` what could not be read."""
+    def concluded(self, before: Ledger, faults: tuple[str, ...]) -> Ledger:
+        """The ledger at the end of a pass; `faults` are what could not be read."""
         missing = self.missing(before.kept)
         paths = self._all_missing(before, missing)
         unread = unread_warnings(faults)

@@ -6,8 +6,8 @@ that 5 is the half centimetre of `T_SO` (the names give the scaled value without
 
 What is constant has no type of its own in v1: which parameters are, is a table here.
 
-Below a parameter the tree may also have a wavelength in nm (`wvl1/550`, ICON-ART), a second surface (`lvt2/.../lv2/...`)
-and types of surface that are not in the table here. Such folders become the key's qualifiers as they are.
+Below a parameter the tree may also have a wavelength in nm (`wvl1/550`, ICON-ART), a second surface
+(`lvt2/.../lv2/...`), and types of surface that are not in the table here. Such folders become the key's qualifiers.
 """
 
 from __future__ import annotations

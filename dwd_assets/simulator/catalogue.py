@@ -86,8 +86,9 @@ def every(minutes: int, last_hours: int) -> tuple[int, ...]:
 class Parameter:
     """One parameter at one level, as a `FieldKey` names it, with its steps in minutes.
 
-    qualifiers: what else stands between parameter and run in the v1 tree; the old tree does not have such. Raises `ValueError` for a name without an entry in `QUANTITIES`, and for steps that a constant, or
-    anything else, does not have.
+    qualifiers: what else stands between parameter and run in the v1 tree; the old tree does not have such. Raises
+    `ValueError` for a name without an entry in `QUANTITIES`, and for steps that a constant, or anything else, does
+    not have.
     """
 
     name: str

@@ -119,13 +119,29 @@ def _product(field: Field) -> bytes:
     begin = 0 if is_range else field.step_minutes
     vertical = _VERTICAL_GRID if field.surface[0] == _MODEL_LEVEL else b""
     content = struct.pack(
-        ">HHBBBBBHBBI", len(vertical) // 4, 8 if is_range else 0, quantity.category, quantity.number, 2, 0, 11, 0, 0, 0, begin
+        ">HHBBBBBHBBI",
+        len(vertical) // 4,
+        8 if is_range else 0,
+        quantity.category,
+        quantity.number,
+        2,
+        0,
+        11,
+        0,
+        0,
+        0,
+        begin,
     )
     content += struct.pack(">BBIBBI", *field.surface, *NO_SURFACE)
     if quantity.process is None:
         return content + vertical
     end = _time(field.run + timedelta(minutes=field.step_minutes))
-    return content + end + struct.pack(">BIBBBIBI", 1, 0, quantity.process, 2, 0, field.step_minutes, 0, 0) + vertical
+    return (
+        content
+        + end
+        + struct.pack(">BIBBBIBI", 1, 0, quantity.process, 2, 0, field.step_minutes, 0, 0)
+        + vertical
+    )
 
 
 def _representation(field: Field, values: int) -> bytes:

@@ -82,7 +82,7 @@ class V1Tree:
     """`/weather/nwp/v1/m/<model>/`: one file a step, on the icosahedral grid, packed inside the GRIB."""
 
     writer: FieldWriter
-    kept_runs: Callable[[datetime], int] = lambda at: KEPT_RUNS
+    kept_runs: Callable[[datetime], int] = lambda _: KEPT_RUNS
 
     def find(self, path: str, at: datetime) -> File | None:
         """The file of a path, if it is there yet and its run is still kept."""

@@ -30,7 +30,7 @@ from tests.dwd.model_world import FIELDS, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 PERIOD = "2026091612"
-ALL_THERE = NOON + timedelta(hours=2, minutes=5)
+ALL_THERE = NOON + timedelta(hours=2, minutes=15)
 FIRST = date(2026, 9, 1)
 ICON = dg.AssetKey("icon_d2_files")
 
