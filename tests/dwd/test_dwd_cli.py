@@ -317,9 +317,9 @@ def test_all_that_is_due_is_fetched_the_one_that_is_deleted_first_before_the_oth
         (["poi", "--param", "t_2m"], "has no fields"),
         (["mosmix-s", "--recheck"], "has no fields"),
         (["icon-eu"], "name --param"),
-        (["icon-d2", "--levels", "sky"], "no level types"),
-        (["icon-d2", "--hours", "5-1"], "no hours"),
-        (["../etc", "--param", "x"], "'..' is no model"),
+        (["icon-d2", "--levels", "sky"], "not valid level types"),
+        (["icon-d2", "--hours", "5-1"], "not valid hours"),
+        (["../etc", "--param", "x"], "'..' is not a valid model"),
     ],
 )
 def test_what_makes_no_sense_is_wrong_usage(dwd: Dwd, arguments, told):

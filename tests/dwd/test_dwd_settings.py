@@ -152,8 +152,8 @@ def test_both_trees_off_are_refused_unless_no_field_is_wanted(read):
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("DWD_FIELDS", "icon-d2/surface/*", "'surface' are no level types"),
-        ("DWD_FIELDS", "everything", "is no <model>/"),
+        ("DWD_FIELDS", "icon-d2/surface/*", "'surface' are not valid level types"),
+        ("DWD_FIELDS", "everything", "is not <model>/"),
         ("DWD_MOSMIX", "L,X", "'L' or 'S'"),
         ("DWD_MOSMIX_STATIONS", "10315,../etc", "../ETC: no station's id"),
         ("DWD_REPORT_STATIONS", "10 315", "10 315: no station's id"),
