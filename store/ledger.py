@@ -72,12 +72,16 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Failed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file that came and was not what it should be: why, when last, how often, and which version that was."""
+    """A file that came and was not what it should be: why, when last, how often, and which version that was.
+
+    since: of reports, the time of the first one that failed and was not made up for; None if that is `at`.
+    """
 
     reason: str
     at: datetime
     attempts: int = 1
     etag: str | None = None
+    since: datetime | None = None
 
 
 class Corrected(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,7 +127,7 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def state(self, now: datetime) -> State:
         """How far it is."""
-        counts = len(self.kept), len(self.missing), len(self.never_seen)
+        counts = len(self.kept), len(self.missing), len(self.never_seen), len(self.failed)
         return _state(counts, self.expects_more, self.given_up or self.deadline, now)
 
 
@@ -158,7 +162,7 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def state(self, now: datetime) -> State:
         """How far it is."""
-        counts = self.kept, self.missing, self.unseen
+        counts = self.kept, self.missing, self.unseen, self.failed
         return _state(counts, self.expects_more, self.given_up or self.deadline, now)
 
     def minutes_left(self, now: datetime) -> float | None:
@@ -316,10 +320,15 @@ def _summarized(data: bytes) -> int:
         return 0
 
 
-def _state(counts: tuple[int, int, int], expects_more: bool, end: datetime | None, now: datetime) -> State:
-    """How far it is with so many files kept, missing, and of these never seen; `end` is when it is given up."""
-    kept, missing, unseen = counts
-    if not missing and not expects_more and kept:
+def _state(
+    counts: tuple[int, int, int, int], expects_more: bool, end: datetime | None, now: datetime
+) -> State:
+    """How far it is with so many files kept, missing, of these never seen, and failed; `end` is when it is given up.
+
+    A file that failed keeps it from being complete, also where another version of that file is kept.
+    """
+    kept, missing, unseen, failed = counts
+    if not missing and not failed and not expects_more and kept:
         return "complete"
     if end is not None and now >= end:
         return "unseen" if missing and missing == unseen and not expects_more else "lost"

@@ -22,6 +22,11 @@ class Fault(StrEnum):
     OVERWRITTEN = "the file is overwritten just before it is read, and stays so"
     OUT_OF_STEP = "every second answer is by a server that is behind"
     RESET = "the connection is reset instead of an answer"
+    UNREADABLE_ROWS = "every second row of a listing has a time that cannot be read"
+    NAMELESS_ROW = "the last row of a listing has a name that cannot be read"
+    NO_LENGTH = "all of the file, without its length; the end of the connection is its end"
+    CUT_NO_LENGTH = "half of the file, without its length; the end of the connection is its end"
+    GZIPPED = "the file is packed with gzip for the transfer"
 
 
 @dataclass(slots=True)
