@@ -206,7 +206,7 @@ class _Pass:
         self.faults += (f"{station}: no such station is listed in {FOLDER}" for station in stations)
 
     def take_in(self, batch: Sequence[Outcome], listed: Mapping[str, Entry], known: ReportVersions) -> None:
-        """Merge what came of some files, then tell what failed and what is known now."""
+        """Tell what failed of some files, merge what came, then tell what is known now."""
         self.requests += len(batch)
         arrived: list[Came] = []
         failed: dict[str, Failed] = {}
@@ -215,10 +215,11 @@ class _Pass:
             one = self._read(station, outcome, known, failed)
             if one is not None:
                 arrived.append(one)
-        if arrived:
-            take_in(self.office, arrived, self.tallies, self.log)
+        # Before anything of them is merged: after a kill in between their days are not complete.
         days = {station: _days(listed[station], known.merged.get(station), self.now) for station in failed}
         self._tell_failed(failed, days)
+        if arrived:
+            take_in(self.office, arrived, self.tallies, self.log)
         self._tell_absent(arrived)
         self._tell_holes(arrived, known)
         self._know(arrived, failed, listed)

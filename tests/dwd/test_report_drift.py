@@ -18,7 +18,7 @@ from dwd_assets.simulator.server import Plan, Simulator
 from dwd_assets.simulator.stations import STATIONS
 from store import keys, ledger, report_versions
 from store.ledger import Failed, Ledger
-from store.objects import Store
+from store.objects import Store, StoreUnavailable
 from tests.dwd.report_office import (
     DAYS,
     FOLDER,
@@ -314,6 +314,22 @@ def test_a_row_that_is_damaged_in_one_report_alone_is_made_up_for_by_the_next(si
     simulator.clock.advance(HOUR)
     archive_reports(office, said)
     assert ledgers(office.store)[TODAY].failed == ledgers(office.store)[YESTERDAY].failed == {}
+
+
+def test_a_kill_before_a_damaged_report_is_merged_leaves_its_days_failed(
+    simulator, office, shelf, monkeypatch
+):
+    def killed(*_: object) -> None:
+        raise StoreUnavailable("killed")
+
+    put(shelf, 0, hourly("10315", NOON, cells).replace(b"12:00;12;1", b"12:00;12"))
+    monkeypatch.setattr("dwd_assets.reports.take_in", killed)
+    with pytest.raises(StoreUnavailable):
+        archive_reports(office, said)
+    assert {day: set(told.failed) for day, told in ledgers(office.store).items()} == {
+        TODAY: {path()},
+        YESTERDAY: {path(YESTERDAY)},
+    }
 
 
 def test_a_failure_is_no_failure_of_a_day_that_began_after_the_newest_row(simulator, office, shelf):
