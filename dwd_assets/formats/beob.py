@@ -272,14 +272,18 @@ class _Rows:
 
     def take(self, number: int, line: str) -> None:
         """Read a line, whose number in the file stands in faults."""
+        is_plain = _PLAIN.fullmatch(line, _TIME_LENGTH) is not None
         try:
-            time, row = _row(line, len(self._columns))
+            time, row = _row(line, len(self._columns), is_plain=is_plain)
         except ValueError as fault:
             self.faults.append(f"line {number}: {fault}")
             return
-        if _PLAIN.fullmatch(line, _TIME_LENGTH) is None:
+        if not is_plain:
             self._note_texts(time, row)
-        above = self.cells.get(time, row)
+        above = self.cells.get(time)
+        if above is None:
+            self.cells[time] = row
+            return
         self.cells[time] = overlaid(row, above)
         if above != row and self.cells[time] != overlaid(above, row):
             self.faults.append(f"line {number}: {line[:_TIME_LENGTH]} again, with other values")
@@ -290,16 +294,16 @@ class _Rows:
                 self.texts.append(TextCell(time, column, cell))
 
 
-def _row(line: str, width: int) -> tuple[datetime, Row]:
-    """A row's time and cells. Raises `ValueError` that tells what is wrong with it."""
+def _row(line: str, width: int, *, is_plain: bool) -> tuple[datetime, Row]:
+    """A row's time and cells; `is_plain`: those are numbers and `---` alone. Raises `ValueError` on what is wrong."""
     cells = line.split(";")
-    if " " in line or "\t" in line:
-        cells = [cell.strip(_BLANKS) for cell in cells]
-    while len(cells) > width + _TIME_CELLS and not cells[-1]:
-        cells.pop()  # behind a trailing `;`
+    if not is_plain:
+        cells = [cell.strip(" \t") for cell in cells]
+        while len(cells) > width + _TIME_CELLS and not cells[-1]:
+            cells.pop()  # behind a trailing `;`
     if len(cells) != width + _TIME_CELLS:
         raise ValueError(f"{len(cells)} cells, the header has {width + _TIME_CELLS} ({line[:_TIME_LENGTH]})")
-    if any(map(_CONTROL.search, cells)):
+    if not is_plain and any(map(_CONTROL.search, cells)):
         raise ValueError("a control character")
     return _time(f"{cells[0]};{cells[1]}"), tuple(cells[_TIME_CELLS:])
 
