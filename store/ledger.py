@@ -74,12 +74,16 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Failed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file that came and was not what it should be: why, when last, how often, and which version that was."""
+    """A file that came and was not what it should be: why, when last, how often, and which version that was.
+
+    since: of reports, the time of the first one that failed and was not made up for; None if that is `at`.
+    """
 
     reason: str
     at: datetime
     attempts: int = 1
     etag: str | None = None
+    since: datetime | None = None
 
 
 class Corrected(msgspec.Struct, frozen=True, omit_defaults=True):

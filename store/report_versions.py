@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,11 @@ from store.damaged import DamagedDocument
 from store.kinds import learned
 from store.ledger import Corrected, Source
 from store.objects import ObjectMissing, Store
+
+Proof = Literal["listed", "transfer", "twice", "none"]
+"""How it is known that all of a report came: it is as long as it was listed; its transfer has an end of its own (a
+length, the end mark of a chunked body or of gzip); it came twice, the same bytes each time; or it is not known.
+"""
 
 
 class MergedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,12 +42,18 @@ class MergedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     newest: datetime | None = None
 
 
-class FailedVersion(msgspec.Struct, frozen=True):
-    """A version of a station's file that did not come, or not whole: as the server listed it, and when it was tried."""
+class FailedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A version of a station's file that did not come, or not whole, or could not be read.
 
-    modified: datetime
+    modified, size: as the server listed it, None and 0 where the listing does not tell. at: when it was tried.
+    sha256: of what came, None if nothing did. is_unproven: it can be read, and is not known to be all of the file.
+    """
+
+    modified: datetime | None
     size: int
     at: datetime
+    sha256: str | None = None
+    is_unproven: bool = False
 
 
 @learned
@@ -53,11 +64,15 @@ class ReportVersions(msgspec.Struct, frozen=True):
     failed: dict[str, FailedVersion] = {}
 
 
-class Arrival(msgspec.Struct, frozen=True):
-    """A report that came: the station, as its file's name has it, and the source, whose digest names the raw report."""
+class Arrival(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A report that came: the station, as its file's name has it, and the source, whose digest names the raw report.
+
+    proof: how it is known that all of it came.
+    """
 
     station: str
     source: Source
+    proof: Proof = "listed"
 
     @property
     def raw_key(self) -> str:

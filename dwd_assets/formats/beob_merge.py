@@ -5,7 +5,12 @@ old row. So a day is merged by time, cell by cell:
 
 - a value fills a gap, whichever of the two is older;
 - where two values differ, the later report's stands, and the change is told as a `Correction`;
-- a gap never erases a value, and a row that a later report does not have stays.
+- a gap never erases a value, and a row that a later report does not have stays;
+- text in a number's place is a gap, and written as one.
+
+Columns are the same by name and unit, whatever their place. A day has all columns that its reports have: those that
+are there keep their order, and new ones follow in the order in which they came; where a report has no such column,
+its rows have gaps. A column whose unit changed is another one. Of German names the latest stands.
 
 Which report is later, the caller says: `at` is the report's Last-Modified, or the time of its fetch where
 the server told none, by the same rule for all reports of a day. Of two of the same time, the one merged
@@ -21,24 +26,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import zip_longest
 
-from dwd_assets.formats.beob import GAPS, Header, Report, Row, overlaid, parse, text
+from dwd_assets.formats.beob import Header, Report, Row, is_number, numbers, overlaid, parse, text
 from dwd_assets.formats.errors import FormatError
-
-
-class HeaderChanged(FormatError):  # noqa: N818 - reads as the state it reports
-    """A report has other columns or units than the day it should go into; nothing was merged.
-
-    `columns` are the English names concerned: gone, new, with another unit, or at another place.
-    """
-
-    def __init__(self, told: str, columns: tuple[str, ...]) -> None:
-        super().__init__(told, columns)
-        self.columns = columns
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +72,40 @@ class Merged:
 def merge(day: date, earlier: DayFile | None, report: Report, at: datetime) -> Merged:
     """The day with a report's rows of that day in it; `at` (aware) is the report's time.
 
-    A report without such a row changes nothing, nor does the same report again. Raises `HeaderChanged`, and
-    `ValueError` where `earlier` is of another day or station.
+    A report without such a row changes nothing, nor does the same report again. Raises `ValueError` where `earlier`
+    is of another day or station.
     """
     if earlier is not None and (earlier.day, earlier.station) != (day, report.station):
         raise ValueError(f"{report.name}: merging {day} into {earlier.day} of station {earlier.station}")
-    fresh = {time: row for time, row in report.rows.items() if time.date() == day}
+    fresh = _fresh(day, report)
     if earlier is None or (fresh and not earlier.rows):
         return Merged(DayFile(day, report.station, report.header, fresh, at), (), bool(fresh))
     if not fresh:
         return Merged(earlier, (), changed=False)
-    _check_header(earlier, report)
-    if earlier.as_of is not None and at < earlier.as_of:
-        rows = _overlaid(fresh, earlier.rows)
-        after = DayFile(day, earlier.station, earlier.header, rows, earlier.as_of)
-    else:
-        rows = _overlaid(earlier.rows, fresh)
-        after = DayFile(day, earlier.station, report.header, rows, at)
-    return Merged(after, tuple(_corrections(earlier, after)), _differ(earlier, after))
+    is_late = earlier.as_of is not None and at < earlier.as_of
+    header = earlier.header.joined(report.header, earlier.header if is_late else report.header)
+    old, new = header.placed(earlier.rows, earlier.header), header.placed(fresh, report.header)
+    rows = _overlaid(new, old) if is_late else _overlaid(old, new)
+    after = DayFile(day, earlier.station, header, rows, earlier.as_of if is_late else at)
+    return Merged(after, tuple(_corrections(old, after)), _differ(earlier, after))
+
+
+def stacked(below: DayFile, above: DayFile) -> DayFile:
+    """One day over another of the same station: the values, columns and names of `above` come first.
+
+    The later `as_of` counts.
+    """
+    header = above.header.joined(below.header, above.header)
+    rows = _overlaid(header.placed(below.rows, below.header), header.placed(above.rows, above.header))
+    as_of = max((one for one in (above.as_of, below.as_of) if one is not None), default=None)
+    return DayFile(above.day, above.station, header, rows, as_of)
 
 
 def merge_all(day: date, earlier: DayFile | None, reports: Iterable[tuple[datetime, Report]]) -> Merged:
     """The day with any number of reports in it, each with its time; the order they come in is of no account.
 
-    Reports of the same time are taken in the order of their content. Raises as `merge` does, and
-    `ValueError` where there is neither a day nor a report.
+    Reports of the same time are taken in the order of their content. Raises `ValueError` as `merge` does, and where
+    there is neither a day nor a report.
     """
     day_file, corrections = earlier, list[Correction]()
     for at, report in sorted(reports, key=_age):
@@ -136,14 +135,25 @@ def _overlaid(lower: Mapping[datetime, Row], upper: Mapping[datetime, Row]) -> d
     return {**lower, **{time: overlaid(lower.get(time, row), row) for time, row in upper.items()}}
 
 
-def _corrections(before: DayFile, after: DayFile) -> Iterator[Correction]:
+def _fresh(day: date, report: Report) -> dict[datetime, Row]:
+    """A report's rows of a day; what is not a number is `---`."""
+    strange = {cell.time for cell in report.texts}
+    return {
+        time: numbers(row) if time in strange or "" in row else row
+        for time, row in report.rows.items()
+        if time.date() == day
+    }
+
+
+def _corrections(before: Mapping[datetime, Row], after: DayFile) -> Iterator[Correction]:
+    """What became of rows that are under the same header."""
     columns = after.header.columns
-    for time, old in sorted(before.rows.items()):
+    for time, old in sorted(before.items()):
         new = after.rows[time]
         if new == old:
             continue
         for column, was, now in zip(columns, old, new, strict=True):
-            if was not in GAPS and was != now:
+            if is_number(was) and was != now:
                 yield Correction(time, column, was, now)
 
 
@@ -156,39 +166,3 @@ def _differ(before: DayFile | None, after: DayFile) -> bool:
 def _age(dated: tuple[datetime, Report]) -> tuple[object, ...]:
     at, report = dated
     return at, report.header.lines, sorted(report.rows.items())
-
-
-def _check_header(earlier: DayFile, report: Report) -> None:
-    """German names may change: they tell people what the English ones and the units tell programs."""
-    old, new = earlier.header, report.header
-    if (old.columns, old.units) == (new.columns, new.units):
-        return
-    found = {
-        "gone": _without(old.columns, new.columns),
-        "new": _without(new.columns, old.columns),
-        "other units": _other_units(old, new),
-    }
-    if not any(found.values()):
-        found = {"in another order": _moved(old, new)}
-    told = "; ".join(f"{what}: {', '.join(names)}" for what, names in found.items() if names)
-    columns = tuple(name for names in found.values() for name in names)
-    raise HeaderChanged(f"{report.name}: other columns than {earlier.day} has: {told}", columns)
-
-
-def _without(names: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
-    known = set(others)
-    return tuple(name for name in names if name not in known)
-
-
-def _other_units(old: Header, new: Header) -> tuple[str, ...]:
-    units = dict(zip(old.columns, old.units, strict=True))
-    return tuple(
-        name for name, unit in zip(new.columns, new.units, strict=True) if units.get(name, unit) != unit
-    )
-
-
-def _moved(old: Header, new: Header) -> tuple[str, ...]:
-    places = zip_longest(
-        zip(old.columns, old.units, strict=True), zip(new.columns, new.units, strict=True), fillvalue=("", "")
-    )
-    return tuple(name or before for (before, was), (name, unit) in places if (before, was) != (name, unit))

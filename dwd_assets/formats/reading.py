@@ -197,14 +197,22 @@ def _elements(found: KmlTexts) -> tuple[str, ...]:
 
 
 def _column(table: Table, name: str, wanted: str) -> Series:
-    if wanted not in table.header.columns:
-        raise FormatError(_no_series(name, wanted, table.header.columns))
-    at = table.header.columns.index(wanted)
+    """A column by its name, or by `name (unit)` where several have the name. Raises `FormatError`."""
+    columns, units = table.header.columns, table.header.units
+    named = [f"{column} ({unit})" for column, unit in zip(columns, units, strict=True)]
+    places = [at for at, column in enumerate(columns) if wanted in {column, named[at]}]
+    if not places:
+        raise FormatError(_no_series(name, wanted, columns))
+    if len({units[at] for at in places}) > 1:
+        raise FormatError(
+            f"{name}: {wanted!r} is ambiguous; choose from: {', '.join(named[at] for at in places)}"
+        )
+    at = places[0]
     try:
         values = tuple((time, value(row[at])) for time, row in table.rows.items())
     except FormatError as fault:
         raise FormatError(f"{name}: {wanted}: {fault}") from fault
-    return Series(wanted, table.header.units[at], values)
+    return Series(columns[at], units[at], values)
 
 
 def _no_series(name: str, wanted: str, there: Iterable[str]) -> str:

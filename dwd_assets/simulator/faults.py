@@ -24,6 +24,11 @@ class Fault(StrEnum):
     WRONG_PARAMETER = "the field of another parameter"
     TWO_MESSAGES = "the field twice, as two messages"
     RESET = "the connection is reset instead of an answer"
+    UNREADABLE_ROWS = "every second row of a listing has a time that cannot be read"
+    NAMELESS_ROW = "the last row of a listing has a name that cannot be read"
+    NO_LENGTH = "all of the file, without its length; the end of the connection is its end"
+    CUT_NO_LENGTH = "half of the file, without its length; the end of the connection is its end"
+    GZIPPED = "the file is packed with gzip for the transfer"
 
 
 @dataclass(slots=True)

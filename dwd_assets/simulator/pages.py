@@ -17,8 +17,12 @@ from urllib.parse import quote
 
 from dwd_assets.simulator.world import Entry, File, World
 
-IndexForm = Literal["seconds", "minutes"]
-"""Whether pages tell seconds, as they do today, or not, as older ones."""
+IndexForm = Literal["seconds", "minutes", "iso", "german", "rounded", "numeric", "half", "nameless"]
+"""How the rows of pages are written.
+
+seconds: as they are today; minutes: as older pages; iso, german: dates so written; rounded: sizes in K; numeric: months
+as numbers, which cannot be read; half: every second row so; nameless: the last row's name cannot be read.
+"""
 
 LOG_NAME = "content.log.bz2"
 LOG_FOLDERS = (
@@ -30,6 +34,7 @@ LOG_FOLDERS = (
 
 _SHOWN, _CUT = 50, 47
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_GERMAN = ("Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez")
 
 
 def index_page(folder: str, entries: Iterable[Entry], form: IndexForm) -> bytes:
@@ -41,7 +46,7 @@ def index_page(folder: str, entries: Iterable[Entry], form: IndexForm) -> bytes:
         f"<head><title>{title}</title></head>",
         "<body>",
         f'<h1>{title}</h1><hr><pre><a href="../">../</a>',
-        *(_row(entry, form) for entry in ordered),
+        *(_row(entry, _form_of_row(form, place, len(ordered))) for place, entry in enumerate(ordered)),
         "</pre><hr></body>",
         "</html>",
         "",
@@ -49,16 +54,41 @@ def index_page(folder: str, entries: Iterable[Entry], form: IndexForm) -> bytes:
     return "\r\n".join(lines).encode()
 
 
+def _form_of_row(form: IndexForm, place: int, rows: int) -> IndexForm:
+    """How one of the rows of a page is written."""
+    if form == "half":
+        return "numeric" if place % 2 == 0 else "seconds"
+    if form == "nameless":
+        return "nameless" if place == rows - 1 else "seconds"
+    return form
+
+
 def _row(entry: Entry, form: IndexForm) -> str:
     name = entry.name if entry.size is not None else f"{entry.name}/"
     shown = name if len(name) <= _SHOWN else f"{name[:_CUT]}..>"
     gap = " " * (_SHOWN - len(shown))
-    changed = entry.modified
-    seconds = f":{changed:%S}" if form == "seconds" else ""
+    href = "%FF" if form == "nameless" else quote(name)  # which is no UTF-8
+    return f'<a href="{href}">{html.escape(shown)}</a>{gap} {_time(entry.modified, form)}{_size(entry, form):>20}'
+
+
+def _time(changed: datetime, form: IndexForm) -> str:
     # `%b` would write the month as the process's locale has it.
-    time = f"{changed:%d}-{_MONTHS[changed.month - 1]}-{changed:%Y %H:%M}{seconds}"
-    size = "-" if entry.size is None else entry.size
-    return f'<a href="{quote(name)}">{html.escape(shown)}</a>{gap} {time}{size:>20}'
+    match form:
+        case "iso":
+            return f"{changed:%Y-%m-%d %H:%M:%S}"
+        case "numeric":
+            return f"{changed:%d-%m-%Y %H:%M:%S}"
+        case "german":
+            return f"{changed:%d}-{_GERMAN[changed.month - 1]}-{changed:%Y %H:%M:%S}"
+        case "minutes":
+            return f"{changed:%d}-{_MONTHS[changed.month - 1]}-{changed:%Y %H:%M}"
+    return f"{changed:%d}-{_MONTHS[changed.month - 1]}-{changed:%Y %H:%M:%S}"
+
+
+def _size(entry: Entry, form: IndexForm) -> str:
+    if entry.size is None:
+        return "-"
+    return f"{entry.size / 1024:.1f}K" if form == "rounded" else str(entry.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,4 +64,4 @@ COLUMNS = (
 """All columns after date and time, in their order."""
 
 NEW_COLUMN = ("global_radiation_last_10_minutes", "W/m2", "Globalstrahlung (letzte 10 Minuten)")
-"""The column that a drifted header has before all others: one that DWD's files have not."""
+"""A column that DWD's files do not have."""

@@ -6,13 +6,13 @@ A value may come some hours late, and one that came may be corrected later: the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
 from dwd_assets.formats.beob import MISSING, Header, Row, text
 from dwd_assets.simulator.chance import chance
-from dwd_assets.simulator.report_columns import COLUMNS, NEW_COLUMN
+from dwd_assets.simulator.report_forms import TEXT, ReportForm, SimulatedColumn
 from dwd_assets.simulator.stations import Station
 from dwd_assets.simulator.world import File, may_hold
 
@@ -34,11 +34,11 @@ _chance = lru_cache(maxsize=1 << 16)(chance)
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The reports of some stations; those written at `drift` or later have a further column."""
+    """The reports of some stations, written in some form."""
 
     seed: int
     stations: tuple[Station, ...]
-    drift: datetime | None = None
+    form: ReportForm = field(default_factory=ReportForm)
 
     def find(self, path: str, at: datetime) -> File | None:
         """The file of a path."""
@@ -51,20 +51,22 @@ class Reports:
             yield from (file for file in files if file.path.startswith(prefix))
 
     def value(
-        self, station: Station, hour: datetime, column: str, written: datetime, revision: int = 0
+        self, station: Station, hour: datetime, column: SimulatedColumn, written: datetime, revision: int = 0
     ) -> str:
         """A cell as a file that is written at a time has it."""
-        if _chance(self.seed, station.id, column) % _NEVER_ONE_IN == 0:
+        if _chance(self.seed, station.id, column.drawn) % _NEVER_ONE_IN == 0:
             return MISSING
-        drawn = _chance(self.seed, station.id, hour, column)
+        drawn = _chance(self.seed, station.id, hour, column.drawn)
         age_hours = (written - hour) // _HOUR
         late_hours = 1 + (drawn >> 8) % 6 if drawn % _LATE_ONE_IN == 0 else 0
         if age_hours < late_hours:
             return MISSING
+        if self.form.texts and age_hours == 0 and (drawn >> 24) % self.form.texts == 0:
+            return TEXT
         corrected_hours = late_hours + 1 + (drawn >> 16) % (_LATEST_HOURS - late_hours - 1)
         is_corrected = (drawn >> 4) % _CORRECTED_ONE_IN == 0 and age_hours >= corrected_hours
         tenths = (drawn >> 32) % 800 - 200 + is_corrected * 7 + revision * (age_hours == 0)
-        return _decimal(tenths)
+        return _decimal(tenths + column.added_tenths)
 
     def _file(self, station: Station, at: datetime) -> File:
         identifier = station.id.ljust(_ID_LENGTH, "_")
@@ -74,18 +76,19 @@ class Reports:
         return File(f"{FOLDER}{identifier}-BEOB.csv", hour + past, build)
 
     def _content(self, station: Station, identifier: str, written: datetime, revision: int) -> bytes:
-        is_drifted = self.drift is not None and written >= self.drift
-        columns = (NEW_COLUMN, *COLUMNS) if is_drifted else COLUMNS
+        columns = self.form.columns(written)
         newest = written.replace(minute=0, second=0)
         rows: dict[datetime, Row] = {}
         for age in range(ROWS):
             hour = newest - age * _HOUR
-            rows[hour] = tuple(self.value(station, hour, name, written, revision) for name, _, _ in columns)
-        return text(_header(identifier, columns), rows)
+            rows[hour] = tuple(self.value(station, hour, each, written, revision) for each in columns)
+        return self.form.spelled(text(_header(identifier, columns), rows))
 
 
-def _header(identifier: str, columns: tuple[tuple[str, str, str], ...]) -> Header:
-    names, units, german = (";".join(column[line] for column in columns) for line in range(3))
+def _header(identifier: str, columns: tuple[SimulatedColumn, ...]) -> Header:
+    names = ";".join(each.name for each in columns)
+    units = ";".join(each.unit for each in columns)
+    german = ";".join(each.german for each in columns)
     return Header(
         (
             f"surface observations;Parameter description;{names}",

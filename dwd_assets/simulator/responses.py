@@ -6,6 +6,7 @@ Conditions and ranges are those of RFC 9110, sections 13 and 14, with nginx's wa
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,14 @@ def error(status: HTTPStatus) -> Answer:
 def unexpected_page() -> Answer:
     """An HTML page in the place of a file, with status 200."""
     return _html(HTTPStatus.OK, _page("Wartungsarbeiten"))
+
+
+def packed(answer: Answer) -> Answer:
+    """An answer with its whole file packed with gzip; as it is where it has none."""
+    if answer.status is not HTTPStatus.OK:
+        return answer
+    headers = {name: value for name, value in answer.headers.items() if name != "Accept-Ranges"}
+    return Answer(answer.status, {**headers, "Content-Encoding": "gzip"}, gzip.compress(answer.body, mtime=0))
 
 
 def _page(told: str) -> bytes:

@@ -25,8 +25,9 @@ from dwd_assets.simulator.faults import Fault, FaultBook, Rule
 from dwd_assets.simulator.fields import FieldWriter
 from dwd_assets.simulator.forecasts import MOSMIX_L, MOSMIX_S, Forecasts
 from dwd_assets.simulator.pages import ContentLogs, IndexForm
+from dwd_assets.simulator.report_forms import ReportForm
 from dwd_assets.simulator.reports import Reports
-from dwd_assets.simulator.responses import Answer, Viewed, error, unexpected_page
+from dwd_assets.simulator.responses import Answer, Viewed, error, packed, unexpected_page
 from dwd_assets.simulator.stations import STATIONS, Station
 from dwd_assets.simulator.trees import KEPT_RUNS, OldTree, V1Tree, other_parameter
 from dwd_assets.simulator.world import World
@@ -39,6 +40,7 @@ _OLD_TREE_MODEL = "icon-d2"
 
 _LOGGED_REQUESTS = 100_000
 _KEEP_ALIVE_S = 75.0
+_WITHOUT_LENGTH = frozenset({Fault.NO_LENGTH, Fault.CUT_NO_LENGTH})
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -47,8 +49,8 @@ class Plan:
     """What the server has, and how its faults are.
 
     From `old_tree_until` on the old tree is gone; runs from `new_grid_from` on are on another grid of triangles. The
-    v1 tree keeps `kept_runs` runs, from `fewer_runs_from` on `fewer_runs`. Reports written from `header_drift` on have
-    a further column.
+    v1 tree keeps `kept_runs` runs, from `fewer_runs_from` on `fewer_runs`. `report_form` is how reports are written,
+    `index_form` how folders.
     A slow answer begins after `slow_s` of real time; the server that is behind is so by `lag` of simulated time.
     """
 
@@ -59,7 +61,7 @@ class Plan:
     kept_runs: int = KEPT_RUNS
     fewer_runs_from: datetime | None = None
     fewer_runs: int = KEPT_RUNS
-    header_drift: datetime | None = None
+    report_form: ReportForm = field(default_factory=ReportForm)
     index_form: IndexForm = "seconds"
     slow_s: float = 1.0
     lag: timedelta = timedelta(minutes=2)
@@ -92,7 +94,7 @@ def new_world(plan: Plan, seed: int) -> World:
             V1Tree(writer, plan.runs_at),
             Forecasts(seed, MOSMIX_L, plan.stations),
             Forecasts(seed, MOSMIX_S, plan.stations),
-            Reports(seed, plan.stations, plan.header_drift),
+            Reports(seed, plan.stations, plan.report_form),
         )
     )
     world.add(ContentLogs(world))
@@ -184,7 +186,8 @@ class Simulator:
                 return error(HTTPStatus.SERVICE_UNAVAILABLE)
             case Fault.PAGE:
                 return unexpected_page()
-        return self._spoiled(fault, path, viewed).answer(path, headers)
+        answer = self._spoiled(fault, path, viewed).answer(path, headers)
+        return packed(answer) if fault is Fault.GZIPPED else answer
 
     def _spoiled(self, fault: Fault | None, path: str, viewed: Viewed) -> Viewed:
         """The files as a request that meets a fault sees them."""
@@ -203,6 +206,8 @@ class Simulator:
                 return replace(viewed, spoil=_doubled)
             case Fault.WRONG_PARAMETER:
                 return replace(viewed, spoil=partial(self._other, path, viewed))
+            case Fault.UNREADABLE_ROWS | Fault.NAMELESS_ROW:
+                return replace(viewed, form="half" if fault is Fault.UNREADABLE_ROWS else "nameless")
         return viewed
 
     def _other(self, path: str, viewed: Viewed, content: bytes) -> bytes:
@@ -214,7 +219,7 @@ class Simulator:
 
 def sent(answer: Answer, fault: Fault | None) -> bytes:
     """What of a body is sent."""
-    return _first_half(answer.body) if fault is Fault.CUT else answer.body
+    return _first_half(answer.body) if fault in {Fault.CUT, Fault.CUT_NO_LENGTH} else answer.body
 
 
 def _first_half(content: bytes) -> bytes:
@@ -251,20 +256,22 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         with suppress(OSError):  # the client may have given up
-            self._send_head(answer)
+            self._send_head(answer, has_length=fault not in _WITHOUT_LENGTH)
             if self.command != "HEAD":
                 self.wfile.write(sent(answer, fault))
             self.wfile.flush()
-        if fault is Fault.CUT:
+        if fault is Fault.CUT or fault in _WITHOUT_LENGTH:
             self.close_connection = True
 
     do_HEAD = do_GET  # noqa: N815 - the base's name
 
-    def _send_head(self, answer: Answer) -> None:
+    def _send_head(self, answer: Answer, *, has_length: bool) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        if answer.status is not HTTPStatus.NOT_MODIFIED:
+        if not has_length:
+            self.send_header("Connection", "close")
+        elif answer.status is not HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
 

@@ -81,10 +81,13 @@ class World:
     def keep_reports(self, day: date, station: str) -> tuple[str, bytes]:
         """Keep a day of a station's reports; gives its path and bytes."""
         data = write(self.day(day, station))
-        name = station.ljust(5, "_")
-        path = archive_path(ReportsKey(day, name))
+        return self.keep_day(day, station, data), data
+
+    def keep_day(self, day: date, station: str, data: bytes) -> str:
+        """Keep a day file; gives its path."""
+        path = archive_path(ReportsKey(day, station.ljust(5, "_")))
         self._keep("poi", f"{day:%Y%m%d}", {path: Content.plain(data)})
-        return path, data
+        return path
 
     def day(self, day: date, station: str) -> DayFile:
         """A day as the merge of the server's reports gives it."""

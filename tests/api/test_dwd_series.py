@@ -166,6 +166,26 @@ def test_reports_of_some_columns_come_in_the_order_asked_for_with_units_for_peop
     assert (refused.status_code, refused.json()["errors"][0]["name"]) == (400, "columns")
 
 
+def test_a_column_that_changes_its_unit_within_the_day_is_two_and_text_is_no_value(client, world):
+    columns = (("t", "Grad C"), ("t", "K"), ("rain", "mm"), ("rain", "mm"))
+    lines = [
+        ["surface observations", "Parameter description", *(name for name, _ in columns)],
+        ["10315", "Unit", *(unit for _, unit in columns)],
+        ["Datum", "Uhrzeit (UTC)", *(name for name, _ in columns)],
+        [f"{DAY:%d.%m.%y}", "02:00", "---", "276,6", "/////", "2"],
+        [f"{DAY:%d.%m.%y}", "01:00", "3,5", "---", "1", "---"],
+    ]
+    data = "".join(";".join(line) + "\n" for line in lines).encode()
+    world.keep_day(DAY, "10315", data)
+    page = client.get(f"/v1/dwd/stations/10315/reports?start={DAY}&end={DAY}").json()
+    assert [(each["name"], each["source_unit"]) for each in page["columns"]] == list(columns)
+    assert [row["values"] for row in page["rows"]] == [[3.5, None, 1.0, None], [None, 276.6, None, 2.0]]
+    assert page["warnings"] == [f"{DAY}T02:00Z rain: '/////' is not a number"]
+    only = client.get(f"/v1/dwd/stations/10315/reports?start={DAY}&end={DAY}&columns=t").json()
+    assert [each["unit"] for each in only["columns"]] == ["°C", "K"]
+    assert [row["values"] for row in only["rows"]] == [[3.5, None], [None, 276.6]]
+
+
 def test_pages_of_reports_stay_in_step_while_days_are_added(client, world):
     world.keep_reports(DAY, "10315")
     address = "/v1/dwd/stations/10315/reports?start=2025-04-01&end=2025-04-10&limit=20"

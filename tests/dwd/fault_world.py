@@ -60,7 +60,7 @@ from store.location import open_store
 from store.objects import Store, StoreError
 from store.retry import Retry
 from tests.dwd.report_office import FOLDER as REPORTS_FOLDER
-from tests.dwd.report_office import Oracle, raw_station, stored_days
+from tests.dwd.report_office import Column, Oracle, raw_station, stored_days, table
 from tests.kernels import load_kernels
 
 CATALOGUE = Catalogue(
@@ -285,11 +285,7 @@ class Audit:
         self._expect(right, key, "not what the server ever had")
 
     def _are_true_rows(self, key: ReportsKey, content: bytes) -> bool:
-        return all(
-            cell == "---" or (place, cell) in self._cells[key.station, day, hour]
-            for day, hour, cells in _rows(content)
-            for place, cell in cells
-        )
+        return all(one in self._cells[key.station, stamp] for stamp, cells in _rows(content) for one in cells)
 
     def _check_ledger(self, told: Ledger, found: dict[str, bytes], *, is_merging: bool) -> None:
         self._expect(not set(told.kept) & set(told.missing), told.period, "kept and missing")
@@ -348,20 +344,22 @@ def expected_fields(simulator: Simulator, run: datetime, settings: DwdSettings) 
                 yield archive_path(key)
 
 
-def _cells(reports: Iterable[tuple[str, bytes]]) -> dict[tuple[str, ...], set[tuple[int, str]]]:
-    """By station, day and hour, the values that the server ever had, each with the place of its column."""
-    found = defaultdict[tuple[str, ...], set[tuple[int, str]]](set)
+Cell = tuple[Column, str]
+
+
+def _cells(reports: Iterable[tuple[str, bytes]]) -> dict[tuple[str, datetime], set[Cell]]:
+    """By station and time, the values that the server ever had, each with its column."""
+    found = defaultdict[tuple[str, datetime], set[Cell]](set)
     for station, data in reports:
-        for day, hour, cells in _rows(data):
-            found[station, day, hour].update(cells)
+        for stamp, cells in _rows(data):
+            found[station, stamp].update(cells)
     return found
 
 
 @lru_cache(maxsize=4096)
-def _rows(data: bytes) -> tuple[tuple[str, str, frozenset[tuple[int, str]]], ...]:
-    """Day, hour and cells of each line of a report, or of a day of reports."""
-    lines = (line.split(";") for line in data.decode("latin-1").splitlines()[3:])
-    return tuple((day, hour, frozenset(enumerate(cells))) for day, hour, *cells in lines)
+def _rows(data: bytes) -> tuple[tuple[datetime, frozenset[Cell]], ...]:
+    """Time and numbers of each row of a report, or of a day of reports."""
+    return tuple((stamp, frozenset(cells.items())) for stamp, cells in table(data))
 
 
 def check_days(store: Store, truth: Truth) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 
 import lz4.frame
 
@@ -16,6 +17,8 @@ from dwd_assets.archive import Archive
 from dwd_assets.office import Office
 from dwd_assets.opendata.client import Client, Manners
 from dwd_assets.settings import DwdSettings
+from dwd_assets.simulator.faults import Fault
+from dwd_assets.simulator.responses import Answer
 from dwd_assets.simulator.server import Plan, Simulator
 from dwd_assets.simulator.world import File
 from store import ledger
@@ -59,10 +62,22 @@ class Shelf:
                 yield file
 
 
+class Indexed(Simulator):
+    """A server that shows a given page for the folder of reports, if there is one."""
+
+    page: bytes | None = None
+
+    def _answer(self, fault: Fault | None, path: str, *rest: object) -> Answer | None:
+        if path == FOLDER and self.page is not None:
+            return Answer(HTTPStatus.OK, {"Content-Type": "text/html"}, self.page)
+        return super()._answer(fault, path, *rest)
+
+
 @contextmanager
-def serving(shelf: Shelf, start: datetime) -> Iterator[Simulator]:
-    """A server whose reports are those of a shelf."""
-    simulator = Simulator(start, plan=Plan(stations=()))
+def serving(shelf: Shelf, start: datetime, page: bytes | None = None, **plan: object) -> Iterator[Simulator]:
+    """A server whose reports are those of a shelf; `page` is what it shows for their folder, in place of a true one."""
+    simulator = Indexed(start, plan=Plan(stations=(), **plan))
+    simulator.page = page
     simulator.world.add(shelf)
     with simulator:
         yield simulator
@@ -89,7 +104,31 @@ def hourly(station: str, newest: datetime, cells: Callable[[datetime], tuple[str
     return body(station, [(newest - age * HOUR, cells(newest - age * HOUR)) for age in range(25)], **header)
 
 
-Cells = dict[datetime, list[str]]
+Column = tuple[str, str, int]  # name, unit, and which one of these it is
+Cells = dict[datetime, dict[Column, str]]  # numbers alone: a gap is not there
+
+
+def table(data: bytes) -> list[tuple[datetime, dict[Column, str]]]:
+    """The rows of a report or a day file in its order, read by plain rules; numbers alone."""
+    lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+    names, units, _, *rows = ([cell.strip() for cell in line.split(";")] for line in lines if line.strip(";"))
+    columns: list[Column] = []
+    for name, unit in list(zip(names, units, strict=True))[2:]:
+        columns.append((name, unit, sum(one[:2] == (name, unit) for one in columns)))
+    found = []
+    for day, hour, *cells in rows:
+        stamp = datetime.strptime(f"{day} {hour}", "%d.%m.%y %H:%M").replace(tzinfo=UTC)
+        named = zip(columns, cells, strict=True)
+        found.append((stamp, {column: cell for column, cell in named if is_number(cell)}))
+    return found
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass
@@ -108,18 +147,15 @@ class Oracle:
         return oracle
 
     def take(self, station: str, modified: datetime, data: bytes) -> None:
-        names, _, _, *lines = data.decode("latin-1").splitlines()
-        columns = names.split(";")[2:]
-        for line in lines:
-            day, hour, *cells = line.split(";")
-            stamp = datetime.strptime(f"{day} {hour}", "%d.%m.%y %H:%M").replace(tzinfo=UTC)
-            known = self.days[station, stamp.date()].setdefault(stamp, ["---"] * len(cells))
-            for place, cell in enumerate(cells):
-                if cell == "---":
-                    continue
-                if known[place] not in {"---", cell}:
-                    self.corrections.add((station, stamp, columns[place], known[place], cell, modified))
-                known[place] = cell
+        rows: Cells = {}
+        for stamp, cells in table(data):  # of a row that comes twice, the upper one's values stand
+            rows[stamp] = cells | rows.get(stamp, {})
+        for stamp, cells in rows.items():
+            known = self.days[station, stamp.date()].setdefault(stamp, {})
+            for column, cell in cells.items():
+                if known.get(column, cell) != cell:
+                    self.corrections.add((station, stamp, column[0], known[column], cell, modified))
+                known[column] = cell
 
 
 def raw_reports(
@@ -144,16 +180,18 @@ def stored_days(store: Store) -> dict[tuple[str, date], Cells]:
     for info in store.list(DAYS):
         match = re.fullmatch(rf"{DAYS}(\d{{8}})/(\w+)-BEOB\.csv", info.key)
         day = datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC).date()
-        _, _, _, *lines = store.get(info.key).data.decode("latin-1").splitlines()
-        rows = {}
-        for line in lines:
-            date_cell, hour, *cells = line.split(";")
-            rows[datetime.strptime(f"{date_cell} {hour}", "%d.%m.%y %H:%M").replace(tzinfo=UTC)] = cells
+        lines = table(store.get(info.key).data)
+        rows = dict(lines)
         assert len(rows) == len(lines)
         assert list(rows) == sorted(rows, reverse=True)
         assert {stamp.date() for stamp in rows} == {day}
         days[match[2], day] = rows
     return days
+
+
+def values(rows: Cells) -> dict[datetime, list[str]]:
+    """The numbers of rows, without their columns."""
+    return {stamp: [*cells.values()] for stamp, cells in rows.items()}
 
 
 def ledgers(store: Store) -> dict[str, Ledger]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwd_assets.formats.beob import DamagedReport, parse, text, value
+from dwd_assets.formats.beob import DamagedReport, Header, HtmlPage, TextCell, overlaid, parse, text, value
 from dwd_assets.formats.errors import FormatError
 from tests.samples import SAMPLES, needs_samples
 
@@ -136,13 +136,12 @@ def test_a_value_cut_short_is_not_taken_for_a_value():
     [
         ("12.04.23;02:00;100;---", "line 4: 4 cells, the header has 5"),
         ("12.04.23;02:00;100;---;1;2", "line 4: 6 cells, the header has 5"),
-        ("", "line 4: 1 cells, the header has 5"),
         ("31.04.23;02:00;100;---;1", "line 4: '31.04.23;02:00' is not a time: day"),
         ("12.04.23;24:00;100;---;1", "line 4: '12.04.23;24:00' is not a time: hour"),
         ("12.04.2023;02:00;100;---;1", "line 4: '12.04.2023;02:00' is not a time"),
         ("12.04.23;2:00;100;---;1", "line 4: '12.04.23;2:00' is not a time"),
         ("12.04.23;02:00;\0;---;1", "line 4: a control character"),
-        ("12.04.23;02:00;1;---;1\r", "line 4: a control character"),
+        ("12.04.23;02:00;1;\r;1", "line 4: a control character"),
     ],
 )
 def test_a_bad_row_is_told_and_costs_no_other(row, told):
@@ -151,8 +150,12 @@ def test_a_bad_row_is_told_and_costs_no_other(row, told):
     assert fault.usable == parse((HEADER + ROWS).encode(), NAME)
 
 
-def test_the_number_of_further_faults_is_told():
-    assert str(damaged(f"{HEADER}x\n{ROWS}y\nz")).endswith("(and 2 more faults)")
+def test_five_faults_are_described_and_the_number_of_the_others_is_given():
+    told = str(damaged(f"{HEADER}x\n{ROWS}y\nz"))
+    assert [told.count(f"line {number}: ") for number in (4, 8, 9)] == [1, 1, 1]
+    many = str(damaged(HEADER + "x\n" * 7 + ROWS))
+    assert many.count("line ") == 5
+    assert many.endswith("(and 2 more faults)")
 
 
 def test_a_row_that_comes_twice_is_one():
@@ -183,7 +186,7 @@ def test_of_two_rows_that_contradict_each_other_the_upper_stands_and_it_is_told(
         (HEADER.replace("(UTC)", "(MEZ)") + ROWS, "no header: line 3"),
         (HEADER.replace("K611_;Unit;%;", "K611_;Unit;") + ROWS, "header lines of 5, 4 and 5 cells"),
         ("a;b\nK611_;Unit\nDatum;Uhrzeit (UTC)\n", "header lines of 2, 2 and 2 cells"),
-        (HEADER.replace("\n", "\r\n") + ROWS, "a control character in the header"),
+        (HEADER.replace("K611_;Unit", "K611_;\0Unit") + ROWS, "a control character in the header"),
         (HEADER.replace("K611_", "10315") + ROWS, "the report of another station: '10315'"),
     ],
 )
@@ -223,3 +226,107 @@ def test_a_missing_value_is_none(cell):
 def test_what_is_no_number_is_refused(cell):
     with pytest.raises(FormatError, match="is not a number"):
         value(cell)
+
+
+# Spellings that change nothing
+
+
+SPELLINGS = {
+    "padded cells": lambda plain: b"".join(
+        line.replace(b";", b" ; ") if number > 2 else line
+        for number, line in enumerate(plain.splitlines(keepends=True))
+    ),
+    "repeated row": lambda plain: plain + plain.splitlines(keepends=True)[-1],
+    "trailing": lambda plain: plain.replace(b"\n", b";\n"),
+    "blanks": lambda plain: plain.replace(b"\n", b" \t\n"),
+    "crlf": lambda plain: plain.replace(b"\n", b"\r\n"),
+    "blank lines": lambda plain: plain.replace(b"\n", b"\n\n \n"),
+    "blank lines before": lambda plain: b"\n" + plain,
+    "blank end": lambda plain: plain + b" \t",
+    "mark": lambda plain: b"\xef\xbb\xbf" + plain.decode("latin-1").encode(),
+}
+"""In the order in which they may be applied one after the other."""
+
+
+@given(st.sets(st.sampled_from(list(SPELLINGS)), min_size=1))
+def test_spellings_change_nothing_alone_and_together(chosen):
+    plain = (HEADER.replace("Feuchte", "Feuchte \xe4\xf6") + ROWS).encode("latin-1")
+    data = plain
+    for name, spelled in SPELLINGS.items():
+        data = spelled(data) if name in chosen else data
+    report = parse(data, NAME)
+    assert report == parse(plain, NAME)
+    assert text(report.header, report.rows) == plain
+
+
+def test_a_mark_before_what_latin_1_cannot_write_is_still_read():
+    data = b"\xef\xbb\xbf" + (HEADER.replace("Feuchte", "Feuchte \u20ac") + ROWS).encode()
+    report = parse(data, NAME)
+    assert report.rows == parse((HEADER + ROWS).encode(), NAME).rows
+    assert text(report.header, report.rows) == data.removeprefix(b"\xef\xbb\xbf")
+
+
+def test_a_last_row_without_its_line_end_is_taken_where_no_byte_of_the_file_is_missing():
+    whole = parse((HEADER + ROWS).encode(), NAME)
+    assert parse((HEADER + ROWS)[:-1].encode(), NAME, is_whole=True) == whole
+    assert "line 6: cut, it has no line end" in str(damaged((HEADER + ROWS)[:-1]))
+    with pytest.raises(DamagedReport, match="line 6: 3 cells"):
+        parse((HEADER + ROWS).encode()[: -len(";2;49,4\n")], NAME, is_whole=True)
+
+
+def test_a_mark_before_a_page_does_not_make_it_a_report():
+    with pytest.raises(HtmlPage):
+        parse(b"\xef\xbb\xbf<html></html>", NAME)
+
+
+def test_a_value_behind_a_trailing_separator_is_a_cell_too_many():
+    fault = damaged(f"{HEADER}12.04.23;02:00;100;---;1;7\n{ROWS}".replace("\n", ";\n", 3))
+    assert "line 4: 6 cells, the header has 5 (12.04.23;02:00)" in str(fault)
+
+
+def test_cells_with_text_in_a_numbers_place_are_named():
+    report = parse((HEADER + ROWS.replace("75", "/////").replace("52", "1.5")).encode(), NAME)
+    assert report.texts == (
+        TextCell(at(12, 0), "relative_humidity", "1.5"),
+        TextCell(at(11, 23), "cloud_cover_total", "/////"),
+    )
+    assert report.rows[at(11, 23)] == ("/////", "2", "49,4")
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "row"),
+    [
+        (("1",), ("2",), ("2",)),
+        (("1",), ("/////",), ("1",)),
+        (("/////",), ("2",), ("2",)),
+        (("1",), ("",), ("1",)),
+        (("/////",), ("---",), ("---",)),
+        (("---",), ("/////",), ("---",)),
+    ],
+)
+def test_a_number_stands_over_text_and_gaps_whichever_is_above(lower, upper, row):
+    assert overlaid(lower, upper) == row
+
+
+# Columns
+
+
+def header(names: str, units: str, german: str) -> Header:
+    return Header((f"a;b;{names}", f"10315;Unit;{units}", f"Datum;Uhrzeit (UTC);{german}"))
+
+
+def test_columns_are_told_from_each_other_by_name_unit_and_occurrence():
+    assert header("t;t;t;p", "K;C;K;", "1;2;3;4").keys == (
+        ("t", "K", 0),
+        ("t", "C", 0),
+        ("t", "K", 1),
+        ("p", "", 0),
+    )
+
+
+def test_a_joined_header_keeps_its_order_and_appends_what_is_new():
+    old, new = header("t;p;t", "K;hPa;K", "T;P;T2"), header("w;t;t", "m/s;C;K", "Wind;Grad;Temperatur")
+    joined = old.joined(new, new)
+    assert joined == header("t;p;t;w;t", "K;hPa;K;m/s;C", "Temperatur;P;T2;Wind;Grad")
+    assert old.joined(new, old) == header("t;p;t;w;t", "K;hPa;K;m/s;C", "T;P;T2;Wind;Grad")
+    assert joined.placed({at(1, 1): ("5", "20", "293")}, new) == {at(1, 1): ("293", "---", "---", "5", "20")}

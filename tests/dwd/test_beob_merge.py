@@ -1,7 +1,6 @@
 """Making a day of overlapping reports, held against a dict of dicts that knows nothing of the product's."""
 
 import itertools
-import pickle
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwd_assets.formats.beob import Report, parse
-from dwd_assets.formats.beob_merge import Correction, DayFile, HeaderChanged, merge, merge_all, read, write
+from dwd_assets.formats.beob_merge import Correction, DayFile, merge, merge_all, read, stacked, write
 from dwd_assets.formats.errors import FormatError
 from tests.samples import SAMPLES, needs_samples
 
@@ -198,38 +197,135 @@ def test_columns_that_change_at_midnight_stop_neither_day():
 
 
 @pytest.mark.parametrize(
-    ("header", "told", "columns"),
+    ("header", "cells", "columns", "units", "rows"),
     [
         (
-            {"columns": ("temperature", "rain", "humidity")},
-            "other units: rain, humidity",
-            {"rain", "humidity"},
+            {"columns": ("rain", "humidity", "temperature"), "units": ("mm", "%", "Grad C")},
+            ("0", "50", "3,5"),
+            "temperature humidity rain",
+            "Grad C;%;mm",
+            {1: ("3,4", "50", "0"), 2: ("3,5", "50", "0")},
         ),
-        ({"columns": ("temperature", "dew", "rain")}, "gone: humidity; new: dew", {"humidity", "dew"}),
-        ({"units": ("K", "%", "mm")}, "other units: temperature", {"temperature"}),
         (
-            {"columns": COLUMNS[::-1], "units": UNITS[::-1]},
-            "in another order: rain, temperature",
-            {"rain", "temperature"},
+            {"columns": ("temperature", "dew", "rain")},
+            ("3,5", "1", "0"),
+            "temperature humidity rain dew",
+            "Grad C;%;mm;%",
+            {1: ("3,4", "50", "0", "---"), 2: ("3,5", "---", "0", "1")},
+        ),
+        (
+            {"units": ("K", "%", "mm")},
+            ("276,6", "50", "0"),
+            "temperature humidity rain temperature",
+            "Grad C;%;mm;K",
+            {1: ("3,4", "50", "0", "---"), 2: ("---", "50", "0", "276,6")},
+        ),
+        (
+            {"columns": ("rain",), "units": ("mm",), "german": ("Regen",)},
+            ("7",),
+            "temperature humidity rain",
+            "Grad C;%;mm",
+            {1: ("3,4", "50", "0"), 2: ("---", "---", "7")},
+        ),
+        (
+            {"columns": ("rain", "rain"), "units": ("mm", "mm"), "german": ("Regen", "Regen 2")},
+            ("7", "8"),
+            "temperature humidity rain rain",
+            "Grad C;%;mm;mm",
+            {1: ("3,4", "50", "0", "---"), 2: ("---", "---", "7", "8")},
         ),
     ],
+    ids=["reordered", "renamed", "other unit", "removed", "doubled"],
 )
-def test_other_columns_or_units_stop_the_station_and_are_named(header, told, columns):
+def test_a_day_has_the_columns_of_all_its_reports(header, cells, columns, units, rows):
     before = day_of(report((1, ("3,4", "50", "0"))))
-    with pytest.raises(HeaderChanged, match=f"^{NAME}: other columns than 2024-02-29 has: ") as caught:
-        merge(DAY, before, report((1, ("---", "50", "0")), **header), at(5))
-    assert str(caught.value).endswith(told)
-    assert set(caught.value.columns) == columns
-    assert cells_of(before) == {1: ("3,4", "50", "0")}
-    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    merged = merge(DAY, before, report((2, cells), **header), at(5))
+    assert merged.day_file.header.lines[0].split(";")[2:] == columns.split()
+    assert merged.day_file.header.lines[1].endswith(f";Unit;{units}")
+    assert cells_of(merged.day_file) == rows
+    assert merged.corrections == ()
+    again = read(write(merged.day_file), NAME, DAY, at(5))
+    assert again == merged.day_file
+    assert not merge(DAY, again, report((2, cells), **header), at(5)).changed
 
 
-def test_a_column_more_or_less_is_named_also_where_its_name_was_there_twice():
-    before = day_of(report((1, ("1", "2", "3")), columns=("a", "b", "a"), units=("", "", "")))
-    with pytest.raises(HeaderChanged, match=r"in another order: a$"):
-        merge(
-            DAY, before, report((1, ("1", "2")), columns=("a", "b"), units=("", ""), german=("", "")), at(5)
+def test_a_value_that_comes_in_another_place_or_changes_there_is_the_same_columns():
+    before = day_of(report((1, ("3,4", "50", "0"))))
+    turned = report((1, ("0", "51", "3,4")), columns=COLUMNS[::-1], units=UNITS[::-1], german=GERMAN[::-1])
+    merged = merge(DAY, before, turned, at(5))
+    assert merged.corrections == (Correction(at(1), "humidity", "50", "51"),)
+    assert cells_of(merged.day_file) == {1: ("3,4", "51", "0")}
+
+
+POOL = [("a", "m"), ("b", "m"), ("a", "K"), ("c", ""), ("b", "m")]
+headers = st.lists(st.sampled_from(range(len(POOL))), min_size=1, max_size=5, unique=True)
+drifting = st.lists(
+    headers.flatmap(
+        lambda places: st.tuples(
+            st.just(places),
+            st.dictionaries(st.integers(-2, 5), st.tuples(*[cell] * len(places)), min_size=1, max_size=4),
         )
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def drifted(places: list[int], rows: dict[int, tuple[str, ...]], number: int) -> Report:
+    columns = [POOL[place] for place in places]
+    return report(
+        *sorted(rows.items(), reverse=True),
+        columns=tuple(name for name, _ in columns),
+        units=tuple(unit for _, unit in columns),
+        german=tuple(f"{name} {number}" for name, _ in columns),
+    )
+
+
+def plain_day(reports: list[tuple[list[int], dict[int, tuple[str, ...]]]]) -> list[list[str]]:
+    """The lines of the day's file, cells apart: by plain rules, from (column, occurrence) to cells and names."""
+    names: dict[tuple[str, str, int], str] = {}
+    cells: dict[int, dict[tuple[str, str, int], str]] = {}
+    for number, (places, rows) in enumerate(reports):
+        keys = []
+        for place in places:
+            keys.append((*POOL[place], sum(key[:2] == POOL[place] for key in keys)))
+        of_day = {hour: row for hour, row in rows.items() if hour >= 0}
+        for key in keys if of_day else ():
+            names[key] = f"{key[0]} {number}"
+        for hour, row in of_day.items():
+            known = cells.setdefault(hour, {})
+            known.update({key: cell for key, cell in zip(keys, row, strict=True) if cell != "---"})
+    return [
+        [name for name, _, _ in names],
+        [unit for _, unit, _ in names],
+        [*names.values()],
+        *([cells[hour].get(key, "---") for key in names] for hour in sorted(cells, reverse=True)),
+    ]
+
+
+@given(drifting, st.randoms(use_true_random=False))
+def test_whatever_the_headers_are_a_day_is_the_same_in_whatever_order_its_reports_come(drawn, random):
+    dated = [(at(hour), drifted(*each, hour)) for hour, each in enumerate(drawn)]
+    shuffled = random.sample(dated, len(dated))
+    exact = merge_all(DAY, None, shuffled).day_file
+    expected = plain_day(drawn)
+    found = [line.split(";")[2:] for line in write(exact).decode().splitlines()]
+    assert found == expected or (not exact.rows and len(expected) == 3)
+    as_they_came = None
+    for when, one in shuffled:
+        as_they_came = merge(DAY, as_they_came, one, when).day_file
+    assert write(stacked(as_they_came, exact)) == write(exact)
+
+
+def test_text_never_replaces_a_value_and_a_later_number_replaces_it():
+    text = report((1, ("/////", "50", "0")))
+    before = day_of(report((1, ("3,4", "---", "0"))))
+    kept = merge(DAY, before, text, at(5)).day_file
+    assert cells_of(kept) == {1: ("3,4", "50", "0")}
+    first = day_of(text)
+    assert cells_of(first) == {1: ("---", "50", "0")}
+    merged = merge(DAY, first, report((1, ("3,4", "50", "0"))), at(5))
+    assert (cells_of(merged.day_file), merged.corrections) == ({1: ("3,4", "50", "0")}, ())
 
 
 def test_a_german_name_may_change_and_the_later_one_is_kept():

@@ -273,6 +273,16 @@ def test_a_damaged_historic_forecast_is_told_with_its_line(data, told, read):
         read(data, "10315-MOSMIX.csv")
 
 
+def test_of_two_columns_of_one_name_the_unit_tells_which_is_read(read):
+    lines = ("a;b;t;t", "10315;Unit;Grad C;K", "Datum;Uhrzeit (UTC);T;T", "12.04.23;01:00;3,5;---")
+    data = "".join(f"{line}\n" for line in (*lines, "12.04.23;00:00;---;276,6")).encode()
+    table = read(data, "10315-BEOB.csv")
+    with pytest.raises(FormatError, match=r"ambiguous; choose from: t \(Grad C\), t \(K\)"):
+        series(table, "10315-BEOB.csv", "t")
+    kelvin = series(table, "10315-BEOB.csv", "t (K)")
+    assert (kelvin.name, kelvin.unit, [value for _, value in kelvin.values]) == ("t", "K", [None, 276.6])
+
+
 def test_a_cell_that_is_no_number_is_told_with_its_column(read):
     content = read(OLD_FORECAST.replace(b"8,3", b"warm"), "10315-MOSMIX.csv")
     with pytest.raises(FormatError, match=r"x.csv: TT: 'warm' is not a number"):

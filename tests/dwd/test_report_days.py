@@ -29,6 +29,7 @@ from tests.dwd.report_office import (
     hourly,
     stored_days,
     told_corrections,
+    values,
 )
 from tests.samples import SAMPLES, needs_samples
 
@@ -130,7 +131,7 @@ def test_a_report_without_a_time_counts_from_when_it_was_fetched(local_store):
     newer = hourly("10315", MIDNIGHT + 20 * HOUR, lambda _: ("2", "---"))
     take_in(office_on(local_store), [arrived(newer, None, NOW)], {}, said)
     take_in(office_on(local_store), [arrived(older, None, NOW - HOUR)], {}, said)
-    assert stored_days(local_store)["10315", MIDNIGHT.date()][MIDNIGHT] == ["2", "1"]
+    assert values(stored_days(local_store)["10315", MIDNIGHT.date()])[MIDNIGHT] == ["2", "1"]
 
 
 def test_a_report_from_the_future_does_not_outlast_the_ones_that_follow(local_store):
@@ -142,7 +143,7 @@ def test_a_report_from_the_future_does_not_outlast_the_ones_that_follow(local_st
     )
     follower = arrived(hourly("10315", MIDNIGHT, lambda _: ("2", "2")), NOW + HOUR, NOW + HOUR)
     take_in(office_on(local_store), [follower], {}, said)
-    assert stored_days(local_store)["10315", MIDNIGHT.date()][MIDNIGHT] == ["2", "2"]
+    assert values(stored_days(local_store)["10315", MIDNIGHT.date()])[MIDNIGHT] == ["2", "2"]
 
 
 def test_a_cell_that_no_raw_report_has_survives_making_the_day_anew(local_store):
@@ -150,7 +151,7 @@ def test_a_cell_that_no_raw_report_has_survives_making_the_day_anew(local_store)
     local_store.put(key, body("10315", [(MIDNIGHT + HOUR, ("7", "7")), (MIDNIGHT, ("7", "7"))]))
     take_in(office_on(local_store), [arrived(body("10315", [(MIDNIGHT, ("1", "---"))]), NOW)], {}, said)
     rebuild_day(office_on(local_store), MIDNIGHT.date(), said)
-    rows = stored_days(local_store)["10315", MIDNIGHT.date()]
+    rows = values(stored_days(local_store)["10315", MIDNIGHT.date()])
     assert rows == {MIDNIGHT: ["1", "7"], MIDNIGHT + HOUR: ["7", "7"]}
 
 
@@ -178,7 +179,7 @@ def test_writers_at_the_same_time_lose_no_row_of_each_other(store, writers):
 
     with ThreadPoolExecutor(writers) as pool:
         list(pool.map(write, range(writers)))
-    rows = stored_days(store)["10315", MIDNIGHT.date()]
+    rows = values(stored_days(store)["10315", MIDNIGHT.date()])
     assert rows == {MIDNIGHT + hour * HOUR: [str(hour), "1"] for hour in range(writers)}
 
 
@@ -208,6 +209,6 @@ def test_a_pass_that_was_overtaken_does_not_tell_the_ledger_of_what_is_there_no_
     first = arrived(body("10315", [(MIDNIGHT, ("1", "1"))]), NOW - 2 * HOUR)
     second = arrived(body("10315", [(MIDNIGHT + HOUR, ("2", "2"))]), NOW - HOUR)
     take_in(office_on(Overtaken(store, second)), [first], {}, said)
-    rows = stored_days(store)["10315", MIDNIGHT.date()]
+    rows = values(stored_days(store)["10315", MIDNIGHT.date()])
     assert rows == {MIDNIGHT: ["1", "1"], MIDNIGHT + HOUR: ["2", "2"]}
     check_ledgers_against_files(store)

@@ -33,7 +33,6 @@ from tests.dwd.report_office import (
     ledgers,
     open_office,
     raw_reports,
-    raw_station,
     serving,
     stored_days,
     told_corrections,
@@ -163,9 +162,9 @@ def test_the_file_of_a_server_that_is_behind_is_not_taken_for_a_new_one(local_st
     with serving(shelf, START) as simulator, open_office(simulator, local_store) as office:
         archive_reports(office, said)
         shelf.put("10315", new - HOUR, hourly("10315", START.replace(minute=0) - HOUR, lambda _: ("0", "0")))
-        assert reports_due(office, START) == ()
+        assert reports_due(office, START, print) == ()
         shelf.put("10315", new - 30 * HOUR, body("10315", []))  # it was put back by a person
-        assert len(reports_due(office, START)) == 1
+        assert len(reports_due(office, START, print)) == 1
 
 
 # --- a day ---------------------------------------------------------------------------------------------------
@@ -298,8 +297,9 @@ def test_the_ledger_has_the_source_of_the_latest_report_in_a_file(simulator, off
 )
 def test_a_file_that_does_not_come_is_told_and_costs_no_other(simulator, office, fault, told):
     simulator.fail("*/10315-BEOB.csv", fault, times=1)
-    *_, today = archive_reports(office, said)
+    yesterday, today = archive_reports(office, said)
     assert list(today.failed) == [path("10315")]
+    assert list(yesterday.failed) == [path("10315", YESTERDAY)]  # of which it had rows too
     assert told in today.failed[path("10315")]
     assert {station for station, _ in stored_days(office.store)} == {"01001", "10384", "10637", "K611_"}
     assert ledgers(office.store)[TODAY].missing == (path("10315"),)
@@ -388,50 +388,6 @@ def test_rows_of_the_future_stay_out(local_store):
         *_, today = archive_reports(office, said)
     assert "2036-09-16 12:00, which is in the future" in today.failed[path("10315")]
     assert list(ledgers(local_store)) == [YESTERDAY, TODAY]
-
-
-def test_a_new_header_stops_its_station_alone_until_the_next_day_begins_with_it(local_store):
-    def cells(stamp: datetime) -> tuple[str, ...]:
-        return (str(stamp.hour), "1")
-
-    def drifted(newest: datetime) -> bytes:
-        return hourly(
-            "10315", newest, lambda stamp: (*cells(stamp), "7"), columns=("temperature", "rain", "snow")
-        )
-
-    shelf = Shelf()
-    noon, midnight = START.replace(minute=0), datetime(2026, 9, 17, tzinfo=UTC)
-    shelf.put("10315", noon + timedelta(minutes=30), hourly("10315", noon, cells))
-    shelf.put("10384", noon + timedelta(minutes=30), hourly("10384", noon, cells))
-    with serving(shelf, START) as simulator, open_office(simulator, local_store) as office:
-        archive_reports(office, said)
-        before = local_store.get(path("10315")).data
-
-        simulator.clock.advance(HOUR)
-        shelf.put("10315", noon + timedelta(minutes=90), drifted(noon + HOUR))
-        shelf.put("10384", noon + timedelta(minutes=90), hourly("10384", noon + HOUR, cells))
-        yesterday, today = archive_reports(office, said)
-        assert set(today.failed) == {path("10315")}
-        assert set(yesterday.failed) == {path("10315", YESTERDAY)}
-        assert "other columns" in today.failed[path("10315")]
-        assert "snow" in today.failed[path("10315")]
-        assert local_store.get(path("10315")).data == before
-        assert noon + HOUR in stored_days(local_store)["10384", noon.date()]
-        assert [raw_station(one) for one in local_store.list(f"raw_poi/{TODAY}/")].count("10315") == 2
-        assert reports_due(office, simulator.clock.now(), print) == ()
-
-        simulator.clock.turn(midnight + timedelta(minutes=40))
-        shelf.put("10315", midnight + timedelta(minutes=30), drifted(midnight))
-        yesterday, today = archive_reports(office, said)
-        assert set(yesterday.failed) == {path("10315")}
-        assert today.failed == {}
-        assert local_store.get(path("10315")).data == before
-        assert stored_days(local_store)["10315", midnight.date()] == {midnight: ["0", "1", "7"]}
-        told = ledgers(local_store)
-        assert told[TODAY].failed[path("10315")].attempts == 2
-        assert told["20260917"].failed == {}
-        rebuild_day(office, noon.date(), said)
-        assert local_store.get(path("10315")).data == before
 
 
 def test_a_station_that_vanishes_keeps_its_files_and_is_told(local_store):
@@ -580,7 +536,9 @@ class Trials:
         assert set(told) == oracle.corrections
         check_ledgers_against_files(store)
         assert list(report_versions.open_intakes(store)) == []
-        assert reports_due(replace(self.office, archive=Archive(store)), self.simulator.clock.now()) == ()
+        assert (
+            reports_due(replace(self.office, archive=Archive(store)), self.simulator.clock.now(), print) == ()
+        )
 
 
 @pytest.fixture

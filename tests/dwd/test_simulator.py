@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import http.client
 import importlib.util
 import io
@@ -24,7 +25,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwd_assets.formats.beob import DamagedReport, parse
+from dwd_assets.formats.beob import DamagedReport, parse, value
 from dwd_assets.formats.beob_merge import merge
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib import scan
@@ -38,6 +39,7 @@ from dwd_assets.opendata.messages import NotModified, Request
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.clock import Clock
 from dwd_assets.simulator.faults import Fault
+from dwd_assets.simulator.report_forms import ReportForm
 from dwd_assets.simulator.server import OLD_TREE_ENDS, Plan, Simulator, new_world
 from dwd_assets.simulator.stations import STATIONS
 from store.retry import Retry
@@ -422,11 +424,52 @@ def test_a_report_lasts_until_the_next_hour_and_no_value_ever_vanishes():
             assert new != "---" or old == "---"
 
 
-def test_a_drifted_header_has_one_more_column_from_its_time_on():
-    world = new_world(Plan(header_drift=NOON), seed=1)
+@pytest.mark.parametrize("change", ["added", "removed", "renamed", "reordered", "unit"])
+def test_a_header_changes_from_its_time_on_and_no_value_with_it(change):
+    world = new_world(Plan(report_form=ReportForm(changes=((NOON, change),))), seed=1)
     before, after = (parse(read(REPORT, NOON + timedelta(hours=hour), world), REPORT) for hour in (0, 1))
-    assert after.header.columns[1:] == before.header.columns
-    assert len(next(iter(after.rows.values()))) == len(before.header.columns) + 1
+    old, new = dict.fromkeys(before.header.keys), dict.fromkeys(after.header.keys)
+    gone, come = [key for key in old if key not in new], [key for key in new if key not in old]
+    temperature = ("dry_bulb_temperature_at_2_meter_above_ground", "Grad C", 0)
+    assert (gone, come) == {
+        "added": ([], [("global_radiation_last_10_minutes", "W/m2", 0)]),
+        "removed": ([("horizontal_visibility", "km", 0)], []),
+        "renamed": ([temperature], [("air_temperature_at_2_meter_above_ground", "Grad C", 0)]),
+        "reordered": ([], []),
+        "unit": ([temperature], [(temperature[0], "K", 0)]),
+    }[change]
+    assert (after.header.columns == before.header.columns[::-1]) == (change == "reordered")
+    plain = parse(read(REPORT, NOON + timedelta(hours=1)), REPORT)
+    for hour, row in after.rows.items():
+        own = dict(zip(plain.header.keys, plain.rows[hour], strict=True))
+        found = dict(zip(after.header.keys, row, strict=True))
+        assert all(found[key] == cell for key, cell in own.items() if key not in gone)
+        if change in {"renamed", "unit"} and own[temperature] != "---":
+            by = 273.2 if change == "unit" else 0
+            assert value(found[come[0]]) == pytest.approx(value(own[temperature]) + by)
+
+
+def test_the_spelling_of_reports_changes_bytes_and_no_row():
+    plain = read(REPORT, NOON)
+    form = ReportForm(line_end="\r\n", has_byte_order_mark=True, has_trailing_separator=True, doubled="same")
+    spelled = read(REPORT, NOON, new_world(Plan(report_form=form), seed=1))
+    assert spelled.startswith(b"\xef\xbb\xbfsurface")
+    lines = spelled.removeprefix(b"\xef\xbb\xbf").split(b"\r\n")
+    assert all(line.endswith(b";") for line in lines[:-1])
+    assert lines[3] == lines[4]
+    assert [line[:-1] for line in (*lines[:4], *lines[5:-1])] == plain.splitlines()
+
+
+def test_reports_may_have_text_in_their_newest_row_and_a_doubled_row_with_another_value():
+    form = ReportForm(texts=4, doubled="other")
+    world = new_world(Plan(report_form=form), seed=1)
+    with pytest.raises(DamagedReport, match="again, with other values") as caught:
+        parse(read(REPORT, NOON, world), REPORT)
+    texts = caught.value.usable.texts
+    assert texts
+    assert {(cell.time, cell.text) for cell in texts} == {(max(caught.value.usable.rows), "/////")}
+    later = read(REPORT, NOON + timedelta(hours=1), world).splitlines()
+    assert not any(b"/////" in line for line in later[5:])
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
@@ -440,8 +483,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
 # Pages
 
 
-@pytest.mark.parametrize(("form", "precision_s"), [("seconds", 1), ("minutes", 60)])
-def test_both_forms_of_a_page_list_names_in_full_with_time_and_size(form, precision_s: int):
+@pytest.mark.parametrize(
+    ("form", "precision_s"), [("seconds", 1), ("minutes", 60), ("iso", 1), ("german", 1)]
+)
+def test_the_forms_of_a_page_list_names_in_full_with_time_and_size(form, precision_s: int):
     folder = f"{OLD}/12/t_2m/"
     with Simulator(AFTER_NOON_RUN, seed=1, plan=Plan(index_form=form)) as simulator:
         page = raw(simulator, folder)[2]
@@ -455,6 +500,17 @@ def test_both_forms_of_a_page_list_names_in_full_with_time_and_size(form, precis
         assert timedelta(0) <= file.modified - entry.modified < entry.precision
     shown = re.findall(rb'<a href="icon[^"]*">([^<]*)</a> ', page)
     assert {len(name.replace(b"&gt;", b">")) for name in shown} == {50}
+
+
+@pytest.mark.parametrize(("form", "unread"), [("numeric", 5), ("half", 3), ("nameless", 1), ("rounded", 0)])
+def test_rows_of_a_page_may_have_what_cannot_be_read(form, unread):
+    folder = "/weather/weather_reports/poi/"
+    with Simulator(AFTER_NOON_RUN, seed=1, plan=Plan(index_form=form)) as simulator:
+        listing = parse_listing(raw(simulator, folder)[2], folder)
+    assert len(listing.unread) == unread
+    assert len(listing.entries) == (4 if form == "nameless" else 5)
+    assert sum(entry.modified is None for entry in listing.entries) == (0 if form == "nameless" else unread)
+    assert all(entry.size is None for entry in listing.entries) == (form in {"rounded", "numeric"})
 
 
 def test_folders_are_walked_from_the_root_to_every_file(simulator: Simulator):
@@ -609,6 +665,39 @@ def test_a_flipped_bit_leaves_length_and_version_and_breaks_what_has_a_checksum(
     assert sum((a ^ b).bit_count() for a, b in zip(whole[2], flipped[2], strict=True)) == 1
     with pytest.raises(OSError, match="Invalid data"):
         bz2.decompress(flipped[2])
+
+
+def test_a_file_may_come_without_its_length_whole_or_cut(simulator: Simulator):
+    simulator.fail(REPORT, Fault.NO_LENGTH, times=1)
+    simulator.fail(REPORT, Fault.CUT_NO_LENGTH, times=1)
+    whole = PLAIN.content(PLAIN.find(REPORT, AFTER_NOON_RUN))
+    with asking(simulator) as client:
+        for expected in (whole, whole[: len(whole) // 2]):
+            body = client.read(Request(REPORT))
+            assert (body.data, body.received.is_proven) == (expected, False)
+        assert client.read(Request(REPORT)).received.is_proven
+
+
+def test_a_file_may_be_packed_for_its_transfer(simulator: Simulator):
+    simulator.fail(REPORT, Fault.GZIPPED, times=1)
+    status, headers, packed = raw(simulator, REPORT)
+    whole = PLAIN.content(PLAIN.find(REPORT, AFTER_NOON_RUN))
+    assert (status, headers["content-encoding"], gzip.decompress(packed)) == (200, "gzip", whole)
+    simulator.fail(REPORT, Fault.GZIPPED, times=1)
+    with asking(simulator) as client:
+        assert client.read(Request(REPORT)).data == whole
+
+
+def test_rows_of_a_listing_that_cannot_be_read_are_a_fault_too(simulator: Simulator):
+    folder = "/weather/weather_reports/poi/"
+    simulator.fail(folder, Fault.UNREADABLE_ROWS, times=1)
+    simulator.fail(folder, Fault.NAMELESS_ROW, times=1)
+    unread = [parse_listing(raw(simulator, folder)[2], folder).unread for _ in range(3)]
+    assert [[row.name for row in rows] for rows in unread] == [
+        ["01001-BEOB.csv", "10384-BEOB.csv", "K611_-BEOB.csv"],
+        [None],
+        [],
+    ]
 
 
 def test_a_file_overwritten_after_the_listing_is_another_one_from_then_on(simulator: Simulator):

@@ -99,6 +99,12 @@ def test_ledger_and_summary_tell_the_same_state(files, missing, expects_more, de
     assert held.state(NOW) == ledger.summary(held).state(NOW) == state
 
 
+@pytest.mark.parametrize(("now", "state"), [(NOW, "partial"), (LATER, "lost")])
+def test_a_period_with_a_failed_file_is_not_complete_though_another_version_of_it_is_kept(now, state):
+    held = Ledger(*RUN, kept={"a": kept()}, failed={"a": Failed("cut", NOW)}, deadline=LATER)
+    assert held.state(now) == ledger.summary(held).state(now) == state
+
+
 def test_minutes_are_left_only_where_something_is_missing_or_may_come():
     def left(**held) -> float | None:
         return ledger.summary(Ledger(*RUN, **held)).minutes_left(NOW)

@@ -13,7 +13,7 @@ from api.v1.dwd.downloads import Downloads
 from api.v1.dwd.models import ReportColumn, ReportRow
 from api.v1.dwd.runs import REPORTS
 from api.v1.problems import bad
-from dwd_assets.formats.beob import value
+from dwd_assets.formats.beob import Column, value
 from dwd_assets.formats.beob_merge import DayFile
 from dwd_assets.formats.beob_merge import read as read_day
 from dwd_assets.formats.errors import FormatError
@@ -27,9 +27,6 @@ DAYS_LOOKED_AT = 62
 
 _UNITS: dict[str, str | None] = {"Grad C": "°C", "Grad": "°", "W/m2": "W/m²", "CODE_TABLE": None}
 """DWD's spelling of units, where it is not that of people."""
-
-Column = tuple[str, str]
-"""Name and unit as DWD writes them: one that changes its unit is another one."""
 
 
 @dataclass(slots=True)
@@ -45,7 +42,7 @@ class Page:
         """The columns as they are shown."""
         return [
             ReportColumn(name=name, unit=_UNITS.get(unit, unit), source_unit=unit)
-            for name, unit in self.columns
+            for name, unit, _ in self.columns
         ]
 
     def shown_rows(self) -> list[ReportRow]:
@@ -113,7 +110,7 @@ async def _day_file(
 
 def _take(found: Page, day_file: DayFile, names: Sequence[str], limit: int, after: datetime | None) -> None:
     """Take the rows of a day, as many as the page has room for; then tell where the next one begins."""
-    columns = list(zip(day_file.header.columns, day_file.header.units, strict=True))
+    columns = day_file.header.keys
     wanted = _wanted(columns, names)
     found.columns += [column for column in wanted if column not in found.columns]
     for moment in sorted(each for each in day_file.rows if after is None or each > after):
