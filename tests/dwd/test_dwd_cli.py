@@ -293,7 +293,7 @@ def test_only_the_fields_that_are_asked_for_are_fetched(dwd: Dwd, simulator: Sim
     ran = dwd("fetch", "icon-d2", "--run", run, "--param", "T_2M,clat", "--hours", "0-1")
     assert ran.status == 3
     names = sorted(path.split("/")[4] for path in ledger.read(store(folder), "icon-d2", run).kept)
-    assert names == ["clat", "t_2m", "t_2m"]
+    assert names == ["clat", "clon", "t_2m", "t_2m"], "positions are what a field needs to be read"
 
 
 def test_all_that_is_due_is_fetched_the_one_that_is_deleted_first_before_the_others(
