@@ -21,6 +21,7 @@ class Fault(StrEnum):
     PAGE = "an HTML page with status 200"
     OVERWRITTEN = "the file is overwritten just before it is read, and stays so"
     OUT_OF_STEP = "every second answer is by a server that is behind"
+    HALF_ISSUE = "of a KMZ of all stations: a whole KMZ of the first half of the stations"
     RESET = "the connection is reset instead of an answer"
 
 

@@ -22,7 +22,7 @@ from dwd_assets.simulator.catalogue import Catalogue
 from dwd_assets.simulator.clock import Clock
 from dwd_assets.simulator.faults import Fault, FaultBook, Rule
 from dwd_assets.simulator.fields import FieldWriter
-from dwd_assets.simulator.forecasts import MOSMIX_L, MOSMIX_S, Forecasts
+from dwd_assets.simulator.forecasts import MOSMIX_L, MOSMIX_S, Forecasts, half_issue
 from dwd_assets.simulator.pages import ContentLogs, IndexForm
 from dwd_assets.simulator.reports import Reports
 from dwd_assets.simulator.responses import Answer, Viewed, error, unexpected_page
@@ -187,6 +187,8 @@ class Simulator:
                 return replace(viewed, spoil=_first_half)
             case Fault.FLIPPED:
                 return replace(viewed, spoil=_flipped)
+            case Fault.HALF_ISSUE:
+                return replace(viewed, spoil=half_issue)
         return viewed
 
 
