@@ -36,10 +36,10 @@ class Collection:
 
     asset: the name of its Dagster asset, description: what that holds. hours: of the day at which a period begins;
     none where a period is a day. wait_s: between two looks for something due. due: its periods that something can
-    be fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each. archive: one pass over a period, which may tell of neighbouring
-    periods too; its own first. deadline: when the server deletes a period. unattended: the paths that a period is
-    expected to have which nobody looked at, and whether those are all. made_of: the asset that it is made of, none
-    where it comes from the server.
+    be fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each.
+    archive: one pass over a period, which may tell of neighbouring periods too; its own first. deadline: when the
+    server deletes a period. unattended: the paths that a period is expected to have which nobody looked at, and
+    whether those are all. made_of: the asset that it is made of, none where it comes from the server.
     """
 
     name: str
@@ -164,7 +164,7 @@ def reports_collection(settings: DwdSettings) -> Collection:
         hours=None,
         wait_s=settings.reports_wait_minutes * 60,
         due=reports.reports_due,
-        archive=_archive_reports,
+        archive=archive_reports,
         deadline=lambda _, period: report_days.deadline(begin(period).date()),
         unattended=lambda office, period: (reports.expected_paths(office, begin(period).date()), False),
     )
@@ -178,11 +178,21 @@ def begin(period: str) -> datetime:
     return run
 
 
-def _archive_reports(office: Office, period: str, log: Log) -> Sequence[Done]:
-    """Days that the server still has rows of are merged from there, earlier ones from the raw reports."""
+def archive_reports(
+    office: Office,
+    period: str,
+    log: Log,
+    *,
+    only: frozenset[str] = frozenset(),
+    recheck: bool = False,
+) -> Sequence[Done]:
+    """Days that the server still has rows of are merged from there, earlier ones from the raw reports.
+
+    `only` and `recheck` are those of `reports.archive_reports`.
+    """
     day = begin(period).date()
     ends = datetime.combine(day, time(), UTC) + timedelta(days=1)
     if office.clock() >= ends + REPORTS_KEPT:
         return (reports.rebuild_day(office, day, log),)
-    done = reports.archive_reports(office, log)
+    done = reports.archive_reports(office, log, only=only, recheck=recheck)
     return sorted(done, key=lambda one: one.summary.period != period)

@@ -17,7 +17,7 @@ from dwd_assets.looking import looks
 from dwd_assets.model_catalogue import Lister, ModelCatalogue, read_catalogue
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.settling import is_settled
-from dwd_assets.progress import GRACE, Done, Due, rest
+from dwd_assets.progress import GRACE, MOST_AHEAD, Done, Due, rest
 from dwd_assets.run_fields import Expectations, Trees, address, is_computed
 from dwd_assets.run_pass import RunPass
 from dwd_assets.selection import Selection
@@ -95,11 +95,14 @@ def archive_run(
     archive paths of fields that are asked for whether they are expected or not, and kept or not.
     After its deadline and the grace a run of which something is missing is asked for once more, and then costs no
     request; nor does one that has no ledger by its deadline. Raises `StoreError`, `BelowFloor` among them, after
-    telling what could be told; what is wrong with a file, or with the server, is told by the ledger.
+    telling what could be told; what is wrong with a file, or with the server, is told by the ledger. Raises
+    `ValueError` for a run that is not a whole hour (UTC), or more than an hour in the future.
     """
     period = run_text(run)
     if parse_run(period) != run:
         raise ValueError(f"{run!r} is no whole hour, UTC")
+    if run > office.clock() + MOST_AHEAD:
+        raise ValueError(f"{model} {period} is in the future: it is {office.clock():%Y-%m-%d %H:%M} UTC")
     before = ledger.read(office.store, model, period)
     end = deadline(model, run)
     if _is_over(before, end, office.clock()):

@@ -22,6 +22,7 @@ import msgspec
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.paths import ReportsKey, archive_path
+from dwd_assets.formats.spelling import station_key
 from dwd_assets.looking import LISTING_S
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.errors import NotYet, OpendataError, Unavailable
@@ -80,11 +81,15 @@ def reports_due(office: Office, now: datetime, report: Log) -> tuple[Due, ...]:
     return (Due(min(outstanding.values()), COLLECTION, keys.day_name(now.date())),)
 
 
-def archive_reports(office: Office, log: Log) -> tuple[Done, ...]:
+def archive_reports(
+    office: Office, log: Log, *, only: frozenset[str] = frozenset(), recheck: bool = False
+) -> tuple[Done, ...]:
     """Fetch all files that are new and merge them into their days; tells of yesterday, today and any other day touched.
 
     The earliest day comes first; today's also has what the pass cost in all. A file that does not come, or is no
-    report, or has other columns than its day, is told in the ledger and costs no other file. Raises `OpendataError`
+    report, or has other columns than its day, is told in the ledger and costs no other file. `only`: stations that are
+    asked for instead of all; what the days expect stays the same. `recheck`: what was merged is asked for again,
+    unconditionally. Raises `OpendataError`
     where there is no listing, `StoreError`, and `BelowFloor`.
     """
     begun_s = time.monotonic()
@@ -100,7 +105,10 @@ def archive_reports(office: Office, log: Log) -> tuple[Done, ...]:
                 _expecting, office.settings, day, listed, _gone(office.settings, listed, known, work.now)
             ),
         )
-    wanted = _wanted(listed, known, _outstanding(office.settings, listed, known, work.now))
+    outstanding = _outstanding(office.settings, listed, known, work.now)
+    if recheck:
+        outstanding = _settled(listed, work.now)
+    wanted = _wanted(listed, known, _only(outstanding, only), recheck=recheck)
     batches = _batches(fetch_all(office.client, wanted, at_once=office.settings.connections))
     _beside(batches, office.archive.check_floor, lambda batch: work.take_in(batch, listed, known))
     work.saw(listed)
@@ -308,6 +316,21 @@ def _outstanding(
     return found
 
 
+def _settled(listed: Mapping[str, Entry], now: datetime) -> dict[str, datetime]:
+    """All listed stations whose files are settled, and when the first row of each leaves the server."""
+    return {
+        station: _deadline(entry, None)
+        for station, entry in listed.items()
+        if is_settled(entry.modified, now, entry.precision)
+    }
+
+
+def _only(outstanding: Mapping[str, datetime], only: frozenset[str]) -> Mapping[str, datetime]:
+    """The outstanding stations among those of `only`, all if there are none."""
+    keys = {station_key(station) for station in only}
+    return {station: end for station, end in outstanding.items() if not keys or station_key(station) in keys}
+
+
 def _is_new(entry: Entry, merged: MergedVersion) -> bool:
     """Whether the server has another version than the one that was merged."""
     known = merged.modified.replace(microsecond=0)
@@ -325,12 +348,16 @@ def _deadline(entry: Entry, merged: MergedVersion | None) -> datetime:
 
 
 def _wanted(
-    listed: Mapping[str, Entry], known: ReportVersions, outstanding: Mapping[str, datetime]
+    listed: Mapping[str, Entry],
+    known: ReportVersions,
+    outstanding: Mapping[str, datetime],
+    *,
+    recheck: bool = False,
 ) -> Iterator[Wanted]:
     for station, deadline in outstanding.items():
         merged, entry = known.merged.get(station), listed[station]
         # One that failed comes whole again, whatever its version: the copy that was bad may have had it too.
-        is_known = merged is not None and station not in known.failed
+        is_known = merged is not None and station not in known.failed and not recheck
         version = Version(merged.etag) if merged is not None and is_known else UNKNOWN
         yield Wanted(Request(FOLDER + entry.name, entry.size, version, LONGEST_REPORT), deadline)
 
