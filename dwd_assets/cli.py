@@ -203,13 +203,14 @@ def _fetch(options: argparse.Namespace) -> int:
 
 def _add_read(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "GRIB2 (plain, .bz2, .lz4), MOSMIX KMZ of one station or of all, reports (<ID>-BEOB.csv) and the historic "
-        "<ID>-MOSMIX.csv; earlier versions (<path>.<12 digits>) too."
+        "GRIB2 (plain, .bz2, .lz4), MOSMIX KMZ (or its KML) of one station or of all, reports (<ID>-BEOB.csv) and the "
+        "historic <ID>-MOSMIX.csv; earlier versions (<path>.<12 digits>) too."
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument(
         "--element", "--column", dest="series", metavar="NAME", help="the values of this element or column"
     )
+    parser.add_argument("--station", metavar="ID", help="of this station, out of a file of all of them")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each file")
     parser.set_defaults(command=_read)
 
@@ -229,7 +230,7 @@ def _read_one(path: Path, worker: GribWorker, options: argparse.Namespace) -> in
 
     name = str(path)
     try:
-        content = reading.read_file(path, worker)
+        content = reading.read_file(path, worker, options.station)
         series = reading.series(content, name, options.series) if options.series else None
     except OSError as fault:
         return _fail(f"{name}: {fault.strerror or fault}")

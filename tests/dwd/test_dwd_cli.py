@@ -181,6 +181,36 @@ def test_what_cannot_be_read_is_one_line(dwd: Dwd, arguments, told):
     assert told in ran.errors[0]
 
 
+def test_an_element_of_one_station_is_read_out_of_the_file_of_all(dwd: Dwd, tmp_path: Path):
+    path = tmp_path / "MOSMIX_L_2026091609.kmz"
+    path.write_bytes(kmz(document([simple("10315", 280.0), simple("K611", 290.0)])))
+    ran = dwd("read", path, "--station", "k611", "--element", "TTT")
+    assert (ran.status, ran.lines) == (
+        0,
+        (
+            f"{path}: TTT (K), 3 values",
+            "2026-09-16T10:00Z  290",
+            "2026-09-16T11:00Z  291",
+            "2026-09-16T12:00Z  292",
+        ),
+    )
+    assert dwd("read", path, "--station", "10315").lines[1] == "  station   10315 ORT"
+    missing = dwd("read", path, "--station", "10351", "--element", "TTT")
+    assert (missing.status, missing.errors) == (
+        1,
+        (f"dwd: {path}: has no station '10351'; it has 2 others, nearest: 10315",),
+    )
+
+
+def test_grib_of_edition_1_is_named_as_such(dwd: Dwd, tmp_path: Path):
+    path = tmp_path / "old.grib"
+    path.write_bytes(b"GRIB" + (100).to_bytes(3) + b"\x01" + bytes(88) + b"7777")
+    ran = dwd("read", path)
+    assert (ran.status, len(ran.errors)) == (1, 1)
+    assert "GRIB edition 1" in ran.errors[0]
+    assert "only edition 2" in ran.errors[0]
+
+
 # status
 
 AT = datetime(2026, 9, 16, 14, tzinfo=UTC)

@@ -140,6 +140,19 @@ HOPELESS = {
     "a page in the ZIP": (kmz(b"<html><body>Not found</body></html>"), "instead of a KML"),
     "no station": (kmz(head() + TAIL), "no Placemark"),
     "empty": (b"", "empty"),
+    "unpacked": (
+        document([simple("10488")]),
+        f"{ALL.name}: an unpacked KML, not a KMZ: the ZIP around it is missing",
+    ),
+    "an empty issue time": (
+        kmz(document([simple("10488")]).replace(b"2026-09-16T09:00:00.000Z", b"")),
+        f"{ALL.name}: IssueTime is empty (in ProductDefinition)",
+    ),
+    "no time steps": (kmz(head(steps=0) + simple("10488") + TAIL), "ForecastTimeSteps has no TimeStep"),
+    "an encoding that nobody knows": (
+        kmz(document([simple("10488")]).replace(b"ISO-8859-1", b"klingon")),
+        "names an encoding that is not supported (unknown encoding: klingon)",
+    ),
     "another issue": (
         kmz(head(issued=ISSUE - timedelta(hours=6)) + simple("10488") + TAIL),
         "holds the issue of 2026-09-16 03:00",
