@@ -320,6 +320,18 @@ def test_a_collection_that_only_the_archive_knows_is_no_unknown_one(dwd: Dwd, fo
     assert dwd("status", "old-model").status == 0
 
 
+@pytest.mark.s3
+@pytest.mark.parametrize("command", [("status",), ("fetch", "mosmix-l"), ("fetch", "poi"), ("verify",)])
+def test_a_bucket_that_does_not_exist_is_named(
+    dwd: Dwd, simulator: Simulator, s3_server, monkeypatch: pytest.MonkeyPatch, command
+):
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    ran = dwd(*command, "--store", "s3://nope")
+    assert (ran.status, ran.lines, len(ran.errors)) == (1, (), 1)
+    assert ran.errors[0].startswith("dwd: the bucket 'nope' does not exist (NoSuchBucket)")
+
+
 # fetch, verify, and what is made here
 
 
