@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 
-from dwd_assets import all_stations, forecasts
+from dwd_assets import all_stations, checks, forecasts, metadata
 from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.mosmix import read_station
 from dwd_assets.issues import Issue, issues_within, station_of
@@ -275,6 +276,20 @@ def test_what_stands_between_stations_is_reported_as_not_read(office, server, lo
     )
     assert done.faults == (line,)
     assert recorded.warnings == (f"not read: {line}", UNVERIFIED)
+
+
+def test_what_could_not_be_read_is_in_dagsters_metadata_and_an_error_of_its_checks(
+    office, server, local_store
+):
+    nowhere = placemark("10488", {"TTT": [1, 2, 3]}, at="somewhere")
+    done = archive(office, server, kmz(document([nowhere])))
+    shown = metadata.of_pass(done, ledger.read(local_store, "mosmix-l", PERIOD), NOW)
+    (line,) = done.faults
+    assert shown["not_read"].value == f"- {line}"
+    assert f"- not read: {line}" in shown["strange"].value
+    verdicts = checks.verdicts(dg.AssetKey("mosmix_forecasts"), done.summary, NOW)
+    (sound,) = (each for each in verdicts if each.check_name == checks.SOUND)
+    assert (sound.passed, sound.severity) == (False, dg.AssetCheckSeverity.ERROR)
 
 
 def data_at(data, piece):
