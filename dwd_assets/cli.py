@@ -294,11 +294,11 @@ def _rebuild(options: argparse.Namespace) -> int:
     from dwd_assets import mending, passes  # noqa: PLC0415
 
     settings = _settings(options)
-    with _usage():
-        collection = passes.named(options.collection, settings)
-        period = passes.checked(collection, options.period, datetime.now(UTC))
     with _office(settings) as office:
         _check_collection(options, settings, office.store)
+        with _usage():
+            collection = passes.named(options.collection, settings)
+            period = passes.checked(collection, options.period, office.clock())
         return _tell_made(
             mending.mended(
                 office,

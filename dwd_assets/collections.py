@@ -193,6 +193,7 @@ def archive_reports(
     day = begin(period).date()
     ends = datetime.combine(day, time(), UTC) + timedelta(days=1)
     if office.clock() >= ends + REPORTS_KEPT:
+        log(f"{REPORTS} {period}: no longer on the server, so all of it is merged again from the raw reports")
         return (reports.rebuild_day(office, day, log),)
     done = reports.archive_reports(office, log, only=only, recheck=recheck)
     return sorted(done, key=lambda one: one.summary.period != period)

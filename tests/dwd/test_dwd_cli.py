@@ -648,7 +648,6 @@ def test_a_run_is_made_on_the_regular_grid(dwd: Dwd, simulator: Simulator, folde
     "arguments",
     [
         ("rebuild", "poi", "2026-09-16T00"),
-        ("rebuild", "pio", "20260916"),
         ("verify", "icon-d2", "2026-9-16"),
         ("regrid", "2026-09-16"),
         ("rebuild", "poi", "2026916"),
@@ -658,6 +657,12 @@ def test_a_run_is_made_on_the_regular_grid(dwd: Dwd, simulator: Simulator, folde
 )
 def test_days_and_runs_are_checked(dwd: Dwd, arguments):
     assert dwd(*arguments).status == 2
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "rebuild"])
+def test_an_unknown_collection_is_named_with_the_nearest_one(dwd: Dwd, command):
+    ran = dwd(command, "pio", "20260916")
+    assert (ran.status, ran.errors) == (2, ("dwd: 'pio' is not a known collection; nearest: poi",))
 
 
 # verify
