@@ -359,7 +359,8 @@ def _failures(keeping: _Keeping, result: Split) -> dict[str, str]:
     """What was not kept, and why: by archive path, and under the file's own name where that is not known."""
     issue = keeping.issue
     failed = {
-        issue.path(station): f"{issue.name}: has no station {station}" for station in keeping.absent(result)
+        issue.path(station): f"{issue.name}: has no station {station}"
+        for station in sorted(keeping.absent(result))
     }
     nameless = list(keeping.unplaced)
     for station, fault in result.malformed.items():
