@@ -22,17 +22,26 @@ from dwd_assets.archive import Content
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.mosmix import Place
 from dwd_assets.formats.mosmix_split import Split, StationKml, split, verify
+from dwd_assets.formats.paths import STATION
 from dwd_assets.issues import Issue, station_of
 from dwd_assets.office import Office
 from dwd_assets.opendata.client import Client
 from dwd_assets.opendata.errors import NotYet, OpendataError
 from dwd_assets.opendata.messages import NotModified, Received, Request, Version
 from dwd_assets.opendata.settling import is_settled
-from dwd_assets.progress import BATCH_FILES, GRACE, Done, Recorder, noted, standing_warnings
+from dwd_assets.progress import (
+    BATCH_FILES,
+    GRACE,
+    Done,
+    Recorder,
+    noted,
+    standing_warnings,
+    unread_warnings,
+)
 from dwd_assets.stations import catalogue
 from store import ledger
 from store.ledger import Failed, Kept, Ledger, Source
-from store.objects import StoreError
+from store.objects import Store, StoreError
 
 LONGEST_QUARANTINED = 64 << 20
 """Bytes of a file that is not what it should be which are kept to be looked at: they pass through memory."""
@@ -46,13 +55,32 @@ _PENDING = 4 * _WRITERS
 _TOLD = 5
 """So many names or lines are told of many."""
 
+_ISSUES_COMPARED = 4
+"""Issues whose stations are expected of the next one: half an issue does not lower the bar, four in a row do."""
 
-def archive_all_stations(office: Office, issue: Issue, only: frozenset[str]) -> Done:
+NOT_VERIFIED = "not verified:"
+"""How the warning of an issue begins whose stations could not be compared with those of earlier issues."""
+
+
+def archive_all_stations(
+    office: Office,
+    issue: Issue,
+    only: frozenset[str],
+    asked: frozenset[str] = frozenset(),
+    *,
+    recheck: bool = False,
+) -> Done:
     """One pass over the file of all stations of an issue, keeping those of `only`, or all where that is empty.
 
-    Raises `StoreError`, also where the temporary folder does not take the file.
+    Expected are the stations of `only`, or those of the four issues before: what the file does not have of these is
+    missing. With `asked`, those stations alone are kept in this pass, and what is expected stays the same; if all of
+    them are kept already, nothing is asked for unless with `recheck`. Raises `StoreError`, also where the temporary
+    folder does not take the file.
     """
     before = ledger.read(office.store, issue.collection, issue.period)
+    wanted = _Wanted(before, only, asked, only or stations_before(office.store, issue))
+    if asked and not recheck and {issue.path(station) for station in asked} <= before.kept.keys():
+        return Done(ledger.summary(before))
     with _temporary(issue) as folder:
         try:
             saved = office.client.save(Request(issue.address), folder)
@@ -65,7 +93,20 @@ def archive_all_stations(office: Office, issue: Issue, only: frozenset[str]) -> 
         with saved.file.open("rb") as file:
             # Its bytes are there until it is closed, and a kill leaves nothing behind.
             saved.file.unlink()
-            return _archive(office, issue, saved.received, file, _Wanted(before, only))
+            return _archive(office, issue, saved.received, file, wanted)
+
+
+def stations_before(store: Store, issue: Issue) -> frozenset[str]:
+    """Return the stations that any of the four issues before had, kept or not. Raises `StoreError`.
+
+    A station that the whole file of an issue did not have does not count as one of that issue.
+    """
+    found: set[str | None] = set()
+    for _ in range(_ISSUES_COMPARED):
+        issue = issue.before
+        known = ledger.read(store, issue.collection, issue.period)
+        found.update(map(station_of, (*known.kept, *(set(known.missing) - known.never_seen))))
+    return frozenset(station for station in found if station is not None)
 
 
 def source_of(client: Client, received: Received, fetched_at: datetime) -> Source:
@@ -111,14 +152,24 @@ def tell_failed(office: Office, issue: Issue, reason: str, etag: str | None = No
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What was known of an issue before the pass, and the stations that are wanted: all if none."""
+    """What was known of an issue before the pass, and which stations are wanted.
+
+    only: those that the settings name, empty: all. asked: those that are kept in this pass, empty: all that are
+    wanted. expected: those that the issue is to have as far as that is known before its file is read.
+    """
 
     before: Ledger
     only: frozenset[str]
+    asked: frozenset[str]
+    expected: frozenset[str]
+
+    def includes(self, station: str) -> bool:
+        """Return whether an issue is to have a station once it is complete."""
+        return not self.only or station in self.only
 
     def takes(self, station: str) -> bool:
-        """Whether a station is wanted."""
-        return not self.only or station in self.only
+        """Return whether a station is kept in this pass."""
+        return station in self.asked if self.asked else self.includes(station)
 
 
 @contextmanager
@@ -153,17 +204,18 @@ def _split(office: Office, issue: Issue, received: Received, file: BinaryIO, wan
         return _conclude(office, keeping, told)
 
 
-def _conclude(office: Office, keeping: _Keeping, told: Split) -> Done:
-    """Tell catalogue and ledger what became of a file that was split."""
-    issue, wanted = keeping.issue, keeping.wanted
+def _conclude(office: Office, keeping: _Keeping, result: Split) -> Done:
+    """Record in catalogue and ledger what became of a file that was split."""
+    issue = keeping.issue
     catalogue(office.store, keeping.places)
-    failed = _failures(keeping, told)
+    failed = _failures(keeping, result)
     now = office.clock()
     for path, reason in failed.items():
         keeping.recorder.failed(path, Failed(reason, now, etag=keeping.source.etag))
-    expected = {*keeping.paths, *failed}
-    absent = {issue.path(station) for station in _absent(keeping, told)}
-    warnings = tuple(_warnings(told, _stations_before(office, issue, wanted)))
+    expected = {*_paths(issue, keeping.stations_of_issue(result)), *failed}
+    absent = _paths(issue, keeping.absent(result))
+    unread, repeated = tuple(_unread(keeping, result)), tuple(_repeated(keeping, result))
+    warnings = (*unread_warnings(unread), *repeated, *_warnings(keeping, result))
 
     def change(before: Ledger) -> Ledger:
         return msgspec.structs.replace(
@@ -178,7 +230,8 @@ def _conclude(office: Office, keeping: _Keeping, told: Split) -> Done:
             unseen=tuple(sorted(absent)),
         )
 
-    return _done(keeping.recorder.tell(change), keeping, failed)
+    recorded = keeping.recorder.tell(change)
+    return _done(recorded, keeping, {**failed, **_not_there(keeping, result)}, faults=(*unread, *repeated))
 
 
 def _refuse(office: Office, issue: Issue, received: Received, file: BinaryIO, fault: str) -> Done:
@@ -192,7 +245,13 @@ def _refuse(office: Office, issue: Issue, received: Received, file: BinaryIO, fa
     return _done(told, None, {issue.source: reason}, received.size)
 
 
-def _done(told: Ledger, keeping: _Keeping | None, failed: Mapping[str, str], length: int = 0) -> Done:
+def _done(
+    told: Ledger,
+    keeping: _Keeping | None,
+    failed: Mapping[str, str],
+    length: int = 0,
+    faults: tuple[str, ...] = (),
+) -> Done:
     return Done(
         ledger.summary(told),
         fetched=0 if keeping is None else keeping.fetched,
@@ -200,6 +259,7 @@ def _done(told: Ledger, keeping: _Keeping | None, failed: Mapping[str, str], len
         bytes_fetched=length if keeping is None else keeping.source.length,
         requests=1,
         failed=failed,
+        faults=faults,
     )
 
 
@@ -243,6 +303,16 @@ class _Keeping:
             return
         self._begin(path, station)
 
+    def stations_of_issue(self, result: Split) -> frozenset[str]:
+        """Return the stations that the issue is to have once it is complete, those that it does not have included."""
+        there = {*result.stations, *result.malformed}
+        return self.wanted.expected | {station for station in there if self.wanted.includes(station)}
+
+    def absent(self, result: Split) -> frozenset[str]:
+        """Return the expected stations that the file, which is whole, does not have, and that are not kept either."""
+        kept = {station_of(path) for path in self.wanted.before.kept}
+        return self.wanted.expected - {*result.stations, *result.malformed} - kept
+
     def finish(self) -> None:
         """Wait for all that were taken."""
         while self._pending:
@@ -280,49 +350,70 @@ class _Keeping:
         self.changed += changed
 
 
-def _absent(keeping: _Keeping, told: Split) -> frozenset[str]:
-    """The stations that are wanted and that a file, which is whole, does not have."""
-    return keeping.wanted.only - {*told.stations, *told.malformed}
+def _paths(issue: Issue, stations: Iterable[str]) -> frozenset[str]:
+    """Return the archive paths of the stations that have one; the others are reported as failed."""
+    return frozenset(issue.path(station) for station in stations if STATION.fullmatch(station))
 
 
-def _failures(keeping: _Keeping, told: Split) -> dict[str, str]:
+def _failures(keeping: _Keeping, result: Split) -> dict[str, str]:
     """What was not kept, and why: by archive path, and under the file's own name where that is not known."""
+    issue = keeping.issue
     failed = {
-        keeping.issue.path(station): f"{keeping.issue.name}: has no station {station}"
-        for station in _absent(keeping, told)
+        issue.path(station): f"{issue.name}: has no station {station}"
+        for station in sorted(keeping.absent(result))
     }
     nameless = list(keeping.unplaced)
-    for station, fault in told.malformed.items():
-        try:
-            path = keeping.issue.path(station)
-        except ValueError:
+    for station, fault in result.malformed.items():
+        if STATION.fullmatch(station) is None:
             nameless.append(fault)
-            continue
-        if keeping.wanted.takes(station):
-            failed[path] = fault
-    known = {*told.malformed.values(), *told.strays}
-    nameless += [fault for fault in told.faults if fault not in known]
+        elif keeping.wanted.takes(station):
+            failed[issue.path(station)] = fault
+    known = {*result.malformed.values(), *result.strays}
+    nameless += [fault for fault in result.faults if fault not in known]
     if nameless:
-        failed[keeping.issue.source] = _some(nameless, "; ")
+        failed[issue.source] = _some(nameless, "; ")
     return failed
 
 
-def _stations_before(office: Office, issue: Issue, wanted: _Wanted) -> frozenset[str]:
-    """The stations that are kept of the issue before."""
-    earlier = ledger.read(office.store, issue.before.collection, issue.before.period)
-    stations = (station_of(path) for path in earlier.kept)
-    return frozenset(station for station in stations if station is not None and wanted.takes(station))
+def _not_there(keeping: _Keeping, result: Split) -> dict[str, str]:
+    """The stations that this pass was asked for and that the file does not have; not all of these are expected."""
+    issue = keeping.issue
+    gone = keeping.wanted.asked - {*result.stations, *result.malformed}
+    return {issue.path(station): f"{issue.name}: has no station {station}" for station in sorted(gone)}
 
 
-def _warnings(told: Split, before: frozenset[str]) -> Iterator[str]:
-    """What is odd about a file, a line each."""
-    gone = sorted(before - {*told.stations, *told.malformed})
+def _unread(keeping: _Keeping, result: Split) -> Iterator[str]:
+    """What of a file could not be read and costs no station: a line each."""
+    name = keeping.issue.name
+    nowhere = sorted(station for station, place in keeping.places.items() if place is None)
+    if nowhere:
+        yield f"{name}: {len(nowhere)} stations without a readable name and position: {_some(nowhere)}"
+    if result.strays:
+        yield f"{name}: {len(result.strays)} times something else between stations: {_some(result.strays, '; ')}"
+
+
+def _repeated(keeping: _Keeping, result: Split) -> Iterator[str]:
+    """A line on the stations that a file has more than once: which of them is right is a guess."""
+    repeated = [station for station in result.duplicates if keeping.wanted.takes(station)]
+    if repeated:
+        yield (
+            f"{keeping.issue.name}: {len(repeated)} stations came more than once; the last one is kept, "
+            f"the others beside it: {_some(repeated)}"
+        )
+
+
+def _warnings(keeping: _Keeping, result: Split) -> Iterator[str]:
+    """What is odd about an issue, a line each."""
+    wanted = keeping.wanted
+    absent = sorted(keeping.absent(result))
+    if absent:
+        yield f"{len(absent)} of {len(wanted.expected)} expected stations are not in the file: {_some(absent)}"
+    if not wanted.expected:
+        yield f"{NOT_VERIFIED} no earlier issue is known with whose stations those of the file could be compared"
+    kept = {station_of(path) for path in wanted.before.kept} & wanted.expected
+    gone = sorted(station for station in kept - {*result.stations, *result.malformed} if station is not None)
     if gone:
-        yield f"{len(gone)} stations of the issue before are not in this one: {_some(gone)}"
-    if told.duplicates:
-        yield f"{len(told.duplicates)} stations came more than once: {_some(told.duplicates)}"
-    if told.strays:
-        yield f"{len(told.strays)} times something else between stations: {_some(told.strays, '; ')}"
+        yield f"{len(gone)} stations that are kept of an earlier version are not in the file now: {_some(gone)}"
 
 
 def _some(items: Iterable[str], between: str = ", ") -> str:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from dwd_assets.office import Office
     from dwd_assets.progress import Done
     from dwd_assets.settings import DwdSettings
+    from store.objects import Store
 
 _BROKEN_PIPE = 128 + 13
 _INTERRUPTED = 128 + 2
 
 _COLLECTIONS = "a model (icon-d2), mosmix-l, mosmix-s or poi"
-_PERIODS = "a run or issue YYYYMMDDHH, of poi a day YYYYMMDD"
+_PERIODS = "a run or issue YYYYMMDDHH (or 2026-11-21T06), of poi a day YYYYMMDD (or 2026-11-21)"
 _FASTEST = 1_000_000.0
 
 _log = partial(print, flush=True)
@@ -122,7 +123,9 @@ def _status(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     archive = Archive(open_store(settings.archive, settings.store_endpoint), settings.free_floor_bytes)
+    _check_collection(options, settings, archive.store)
     if options.period:
+        options.period = _period(options.period)
         _tell_period(archive, options)
     else:
         _tell_newest(archive, options)
@@ -167,13 +170,18 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("collection", metavar="COLLECTION", help=_COLLECTIONS)
     parser.add_argument("--run", "--day", dest="period", metavar="PERIOD", help=_PERIODS)
     parser.add_argument("--server", metavar="URL", help="the server, not DWD_SERVER's")
-    parser.add_argument("--param", metavar="NAMES", help="fields in place of DWD_FIELDS: t_2m,tot_prec")
+    parser.add_argument("--param", metavar="NAMES", help="of a model, in place of DWD_FIELDS: t_2m,tot_prec")
     parser.add_argument(
         "--levels", metavar="LEVELS", help="of which levels (default single,time-invariant): pressure:500,850"
     )
     parser.add_argument("--hours", metavar="FIRST-LAST", help="of which hours after the run (default all)")
     parser.add_argument(
-        "--recheck", action="store_true", help="ask for another version of kept fields, which is kept beside"
+        "--station", type=_names, default=(), metavar="IDS", help="of forecasts and reports: 10315,P0036"
+    )
+    parser.add_argument(
+        "--recheck",
+        action="store_true",
+        help="ask again for what is kept; another content is kept, with the earlier one beside it",
     )
     parser.set_defaults(command=_fetch)
 
@@ -182,25 +190,27 @@ def _fetch(options: argparse.Namespace) -> int:
     from dwd_assets import passes  # noqa: PLC0415
 
     settings = _settings(options)
-    try:
-        narrowed = passes.Narrowed(options.param, options.levels, options.hours)
-        collection = passes.chosen(options.collection, settings, narrowed, recheck=options.recheck)
-        period = passes.checked(collection, options.period) if options.period else None
-    except ValueError as fault:
-        raise _Usage(str(fault)) from fault
+    narrowed = passes.Narrowed(options.param, options.levels, options.hours, options.station, options.recheck)
+    with _usage():
+        passes.check_options(options.collection, settings, narrowed)
+        asked = passes.named(options.collection, settings)
+        period = passes.checked(asked, options.period, datetime.now(UTC)) if options.period else None
     with _office(settings) as office:
+        with _usage():
+            collection = passes.chosen(office, options.collection, narrowed)
         return passes.fetch(office, collection, period, office.telling(_log), _complain)
 
 
 def _add_read(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "GRIB2 (plain, .bz2, .lz4), MOSMIX KMZ of one station or of all, reports (<ID>-BEOB.csv) and the historic "
-        "<ID>-MOSMIX.csv; earlier versions (<path>.<12 digits>) too."
+        "GRIB2 (plain, .bz2, .lz4), MOSMIX KMZ (or its KML) of one station or of all, reports (<ID>-BEOB.csv) and the "
+        "historic <ID>-MOSMIX.csv; earlier versions (<path>.<12 digits>) too."
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument(
         "--element", "--column", dest="series", metavar="NAME", help="the values of this element or column"
     )
+    parser.add_argument("--station", metavar="ID", help="of this station, out of a file of all of them")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each file")
     parser.set_defaults(command=_read)
 
@@ -220,7 +230,7 @@ def _read_one(path: Path, worker: GribWorker, options: argparse.Namespace) -> in
 
     name = str(path)
     try:
-        content = reading.read_file(path, worker)
+        content = reading.read_file(path, worker, options.station)
         series = reading.series(content, name, options.series) if options.series else None
     except OSError as fault:
         return _fail(f"{name}: {fault.strerror or fault}")
@@ -249,6 +259,8 @@ def _verify(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     store = open_store(settings.archive, settings.store_endpoint)
+    _check_collection(options, settings, store)
+    options.period = _period(options.period) if options.period else None
     periods = [each for each in recorded(store, options.collection) if options.period in {None, each[1]}]
     if not periods:
         raise ValueError(
@@ -282,12 +294,11 @@ def _rebuild(options: argparse.Namespace) -> int:
     from dwd_assets import mending, passes  # noqa: PLC0415
 
     settings = _settings(options)
-    try:
-        collection = passes.named(options.collection, settings)
-        period = passes.checked(collection, options.period)
-    except ValueError as fault:
-        raise _Usage(str(fault)) from fault
     with _office(settings) as office:
+        _check_collection(options, settings, office.store)
+        with _usage():
+            collection = passes.named(options.collection, settings)
+            period = passes.checked(collection, options.period, office.clock())
         return _tell_made(
             mending.mended(
                 office,
@@ -362,6 +373,25 @@ def _settings(options: argparse.Namespace) -> DwdSettings:
 
 
 @contextmanager
+def _usage() -> Iterator[None]:
+    """Turn a `ValueError` into wrong usage."""
+    try:
+        yield
+    except ValueError as fault:
+        raise _Usage(str(fault)) from fault
+
+
+def _check_collection(options: argparse.Namespace, settings: DwdSettings, store: Store) -> None:
+    """Raise `_Usage`, which names the nearest ones, for a collection that is neither known nor in the store."""
+    from dwd_assets import passes  # noqa: PLC0415
+    from dwd_assets.status import recorded  # noqa: PLC0415
+
+    if options.collection is not None:
+        with _usage():
+            passes.check_name(options.collection, settings, (name for name, _ in recorded(store)))
+
+
+@contextmanager
 def _office(settings: DwdSettings) -> Iterator[Office]:
     from dwd_assets.office import open_office  # noqa: PLC0415
 
@@ -387,22 +417,29 @@ def _speed(text: str) -> float:
     return speed
 
 
-def _day(text: str) -> date:
-    try:
-        day = datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        day = None
-    if day is None or f"{day:%Y%m%d}" != text:  # strptime is content with fewer digits
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day like 20260916")
-    return day
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} has no names; e.g. 10315,P0036")
+    return names
+
+
+def _period(text: str) -> str:
+    from dwd_assets.formats.spelling import parse_period  # noqa: PLC0415
+
+    period = parse_period(text)
+    if period is None:
+        raise _Usage(f"{text!r} is not {_PERIODS}")
+    return period
 
 
 def _run(text: str) -> datetime:
-    from dwd_assets.formats.checks import parse_run, run_text  # noqa: PLC0415
+    from dwd_assets.formats.checks import parse_run  # noqa: PLC0415
+    from dwd_assets.formats.spelling import parse_run_time  # noqa: PLC0415
 
-    run = parse_run(text)
-    if run is None or run_text(run) != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a run like 2026091612")
+    run = parse_run(parse_run_time(text) or "")
+    if run is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a run such as 2026091612 or 2026-09-16T12")
     return run
 
 

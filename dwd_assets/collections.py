@@ -166,7 +166,7 @@ def reports_collection(settings: DwdSettings) -> Collection:
         hours=None,
         wait_s=settings.reports_wait_minutes * 60,
         due=reports.reports_due,
-        archive=_archive_reports,
+        archive=archive_reports,
         deadline=lambda _, period: report_days.deadline(begin(period).date()),
         unattended=lambda office, period: (reports.expected_paths(office, begin(period).date()), False),
     )
@@ -180,11 +180,22 @@ def begin(period: str) -> datetime:
     return run
 
 
-def _archive_reports(office: Office, period: str, log: Log) -> Sequence[Done]:
-    """Days that the server still has rows of are merged from there, earlier ones from the raw reports."""
+def archive_reports(
+    office: Office,
+    period: str,
+    log: Log,
+    *,
+    only: frozenset[str] = frozenset(),
+    recheck: bool = False,
+) -> Sequence[Done]:
+    """Days that the server still has rows of are merged from there, earlier ones from the raw reports.
+
+    `only` and `recheck` are those of `reports.archive_reports`.
+    """
     day = begin(period).date()
     ends = datetime.combine(day, time(), UTC) + timedelta(days=1)
     if office.clock() >= ends + REPORTS_KEPT:
+        log(f"{REPORTS} {period}: no longer on the server, so all of it is merged again from the raw reports")
         return (reports.rebuild_day(office, day, log),)
-    done = reports.archive_reports(office, log)
+    done = reports.archive_reports(office, log, only=only, recheck=recheck)
     return sorted(done, key=lambda one: one.summary.period != period)

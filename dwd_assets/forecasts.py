@@ -8,18 +8,26 @@ with a file of all stations stands there under that file's name, which is no pat
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import msgspec
 
-from dwd_assets.all_stations import archive_all_stations, news, settled, source_of, tell_failed
+from dwd_assets.all_stations import (
+    archive_all_stations,
+    news,
+    settled,
+    source_of,
+    stations_before,
+    tell_failed,
+)
 from dwd_assets.archive import Content
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.mosmix import LONGEST_STATION, Place, StationForecast, read_station
 from dwd_assets.formats.paths import MosmixProduct
-from dwd_assets.issues import Issue, issues_within, station_of
+from dwd_assets.issues import Issue, issues_within
 from dwd_assets.looking import looks
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.errors import NotYet, OpendataError
@@ -38,6 +46,9 @@ _LOOKS_AT_ONCE = 3
 
 _MANY = 8
 """Attempts after which the time between them is not doubled any more."""
+
+_LOGGED = 20
+"""So many failures of a pass are logged one by one; the ledger has all of them."""
 
 LATE = "asked for after the server was to delete it:"
 """How the warning of an issue begins of which some stations came, too late to tell what was there before."""
@@ -67,45 +78,73 @@ def issues_due(office: Office, product: MosmixProduct, now: datetime) -> tuple[D
 
 
 def expected_paths(office: Office, product: MosmixProduct, time: datetime) -> tuple[str, ...]:
-    """The archive paths that an issue is expected to have: of the stations that are wanted, or of the issue before."""
+    """The archive paths that an issue is expected to have: of the stations that are wanted, or of the four before."""
     issue = Issue(product, time)
-    stations: Sequence[str | None] = office.settings.mosmix_stations
-    if not stations:
-        before = ledger.read(office.store, issue.before.collection, issue.before.period)
-        stations = [station_of(path) for path in (*before.kept, *before.missing)]
-    return tuple(issue.path(station) for station in stations if station is not None)
+    stations = office.settings.mosmix_stations or sorted(stations_before(office.store, issue))
+    return tuple(issue.path(station) for station in stations)
 
 
-def archive_issue(office: Office, product: MosmixProduct, issue: datetime, log: Log) -> Done:
+def archive_issue(
+    office: Office,
+    product: MosmixProduct,
+    issue: datetime,
+    log: Log,
+    *,
+    only: frozenset[str] = frozenset(),
+    recheck: bool = False,
+) -> Done:
     """Fetch, verify and keep what the server has of an issue (UTC).
 
-    A file that is not there yet, or not settled, is left for another pass; one that is not what it should be is
-    told to the ledger and costs no other. Raises `BelowFloor` and other `StoreError`, when the ledger was told of
-    what was kept by then; `ValueError` for a time that is no whole hour.
+    `only`: stations that are fetched instead of those that the settings name; what the ledger expects stays the same.
+    `recheck`: what is kept is asked for again, unconditionally; a content that differs is kept with the earlier one
+    beside it. A file that is not there yet, or not settled, is left for another pass; one that is not what it should
+    be is recorded in the ledger and costs no other. Raises `BelowFloor` and other `StoreError`, when the ledger has
+    what was kept by then; `ValueError` for a time that is not a whole hour.
     """
     begun_s = time.monotonic()
     this = Issue(product, issue)
     office.archive.check_floor()
-    stations = office.settings.mosmix_stations
-    if stations and this.has_single_stations:
-        done = _archive_single(office, this, stations)
+    named = office.settings.mosmix_stations
+    if (only or named) and this.has_single_stations:
+        done = _archive_single(office, this, only, recheck=recheck)
     else:
-        done = archive_all_stations(office, this, frozenset(stations))
+        done = archive_all_stations(office, this, frozenset(named), only, recheck=recheck)
     done = replace(done, seconds=time.monotonic() - begun_s)
     for line in _told(this, done):
         log(line)
     return done
 
 
+def issues_with(
+    office: Office, product: MosmixProduct, now: datetime, stations: frozenset[str], *, recheck: bool = False
+) -> tuple[Due, ...]:
+    """The issues whose file is on the server and settled and that some of these stations are not kept of.
+
+    With `recheck`, those that all of them are kept of too. The soonest deadline first. Costs one request at most for
+    each issue. Raises `OpendataError`, `StoreError`.
+    """
+    found = []
+    for issue in issues_within(product, now):
+        kept = ledger.read(office.store, issue.collection, issue.period).kept
+        if recheck or not {issue.path(station) for station in stations} <= kept.keys():
+            seen = office.client.look(issue.address)
+            if seen is not None and settled(seen.version, now):
+                found.append(Due(issue.deadline, issue.collection, issue.period))
+    return tuple(sorted(found))
+
+
 def _told(issue: Issue, done: Done) -> Iterator[str]:
     """What became of an issue, in words."""
+    name = f"{issue.collection} {issue.period}"
     yield (
-        f"{issue.collection} {issue.period}: {done.fetched} files kept, {done.changed} of them changed, "
+        f"{name}: {done.fetched} files kept, {done.changed} of them changed, "
         f"{len(done.failed)} failed; {done.summary.kept} there, {done.summary.missing} missing; "
         f"{done.bytes_fetched / 1e6:.1f} MB in {done.seconds:.1f} s"
     )
-    for path, reason in done.failed.items():
-        yield f"{issue.collection} {issue.period}: failed: {path}: {reason}"
+    for path, reason in islice(done.failed.items(), _LOGGED):
+        yield f"{name}: failed: {path}: {reason}"
+    if len(done.failed) > _LOGGED:
+        yield f"{name}: and {len(done.failed) - _LOGGED} more failed"
 
 
 def _incomplete(office: Office, product: MosmixProduct, now: datetime) -> Iterator[tuple[Issue, Ledger]]:
@@ -189,14 +228,19 @@ def _is_exhausted(before: Ledger, version: Version) -> bool:
     return all(fault is not None and fault.etag == version.etag for fault in faults)
 
 
-def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Done:
-    """One pass over the files of single stations that are not kept; over all where all are."""
+def _archive_single(office: Office, issue: Issue, only: frozenset[str], *, recheck: bool) -> Done:
+    """One pass over the files of single stations that are not kept; over all if all are, or with `recheck`.
+
+    Of the stations of `only`, or, if there are none, of those that the settings name.
+    """
     before = ledger.read(office.store, issue.collection, issue.period)
-    paths = {issue.single_address(station): station for station in stations}
+    named = office.settings.mosmix_stations
+    paths = {issue.single_address(station): station for station in (sorted(only) or named)}
     absent = {at: station for at, station in paths.items() if issue.path(station) not in before.kept}
-    asked = absent or paths
-    wanted = [Wanted(_request(office, issue, before, at, asked[at]), issue.deadline) for at in asked]
-    expected = {issue.path(station) for station in stations}
+    asked = paths if recheck else absent or paths
+    known = Ledger(issue.collection, issue.period) if recheck else before
+    wanted = [Wanted(_request(office, issue, known, at, asked[at]), issue.deadline) for at in asked]
+    expected = {issue.path(station) for station in named} if named else None
     with Recorder(office.store, issue.collection, issue.period) as recorder:
         single = _Single(office, issue, before, recorder, expected)
         if before.revision and absent:
@@ -204,25 +248,19 @@ def _archive_single(office: Office, issue: Issue, stations: Sequence[str]) -> Do
         for outcome in fetch_all(office.client, wanted, at_once=_FILES_AT_ONCE):
             single.take(asked[outcome.wanted.request.path], outcome)
         catalogue(office.store, single.places)
+        # What a person asks for by name is reported; what the settings name is missing until it comes.
+        failed = {**single.failed, **(single.not_there if only else {})}
         if not (before.revision or single.places or single.failed):
             # Nobody noted it as owed, and nothing of it came: it may be from before the archive began.
-            return Done(ledger.summary(before), requests=len(asked))
-        told = recorder.tell(single.concluded)
+            return Done(ledger.summary(before), requests=len(asked), failed=failed)
+        recorded = recorder.tell(single.concluded)
     return Done(
-        ledger.summary(told),
+        ledger.summary(recorded),
         fetched=single.fetched,
         changed=single.changed,
         bytes_fetched=single.bytes_fetched,
         requests=len(asked),
-        failed=single.failed,
-    )
-
-
-def _opened(told: Ledger, issue: Issue, expected: set[str]) -> Ledger:
-    """The ledger while single stations' files come: what is expected is missing until it is kept."""
-    missing = tuple(sorted(expected - told.kept.keys()))
-    return msgspec.structs.replace(
-        told, deadline=issue.deadline, given_up=issue.deadline + GRACE, missing=missing
+        failed=failed,
     )
 
 
@@ -237,14 +275,19 @@ def _request(office: Office, issue: Issue, before: Ledger, address: str, station
 
 @dataclass(slots=True)
 class _Single:
-    """What became of single stations' files."""
+    """What became of single stations' files.
+
+    expected: the archive paths that the issue is to have, None if only the file of all stations can say. not_there:
+    of the stations that the server has no file of, by path.
+    """
 
     office: Office
     issue: Issue
     before: Ledger
     recorder: Recorder
-    expected: set[str]
+    expected: set[str] | None
     is_open: bool = False
+    not_there: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place | None] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     fetched: int = 0
@@ -258,21 +301,38 @@ class _Single:
                 self.bytes_fetched += body.received.size
                 if settled(body.received.version, self.office.clock()):
                     self._verify(station, body)
-            case NotModified() | NotYet():
+            case NotModified():
                 pass
+            case NotYet() as fault:
+                self.not_there[self.issue.path(station)] = str(fault)
             case OpendataError() as fault:
                 self._fail(station, str(fault), None)
 
     def open(self) -> None:
         """Tell the ledger, before it is told of a file, what is expected: what does not come is missing."""
         if not self.is_open:
-            self.recorder.tell(lambda told: _opened(told, self.issue, self.expected))
+            self.recorder.tell(self._opened)
             self.is_open = True
+
+    def _opened(self, told: Ledger) -> Ledger:
+        """The ledger while files come: what is expected is missing until it is kept."""
+        return msgspec.structs.replace(
+            told,
+            deadline=self.issue.deadline,
+            given_up=self.issue.deadline + GRACE,
+            missing=self._missing(told),
+            expects_more=told.expects_more or (self.expected is None and not self.before.revision),
+        )
+
+    def _missing(self, told: Ledger) -> tuple[str, ...]:
+        """What is expected and not kept."""
+        expected = told.missing if self.expected is None else self.expected
+        return tuple(sorted(set(expected) - told.kept.keys()))
 
     def concluded(self, told: Ledger) -> Ledger:
         """The ledger at the end of a pass."""
         now, end = self.office.clock(), self.issue.deadline
-        missing = tuple(sorted(self.expected - told.kept.keys()))
+        missing = self._missing(told)
         standing = standing_warnings(told)
         if not self.before.revision and now >= end and missing:
             # Nobody can say that these were there and were lost: the archive had not begun, or nobody was to look.
@@ -283,9 +343,9 @@ class _Single:
             looked_at=now,
             deadline=end,
             given_up=end + GRACE,
-            expects_more=False,
+            expects_more=self.expected is None and told.expects_more,
             missing=missing,
-            warnings=standing,
+            warnings=told.warnings if self.expected is None else standing,
         )
 
     def _verify(self, station: str, body: Body) -> None:

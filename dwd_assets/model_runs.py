@@ -17,7 +17,7 @@ from dwd_assets.model_catalogue import read_catalogue
 from dwd_assets.model_history import RunHistory, read_history
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.settling import is_settled
-from dwd_assets.progress import GRACE, Done, Due, rest
+from dwd_assets.progress import GRACE, MOST_AHEAD, Done, Due, rest
 from dwd_assets.retention import Retention, read_retention, run_hours
 from dwd_assets.run_fields import Expectations, Trees, address
 from dwd_assets.run_pass import RunPass
@@ -28,9 +28,6 @@ from store.ledger import Failed, Ledger, Summary
 
 _LOOKS_AT_ONCE = 8
 """Runs that are asked for at the same time: one after the other, a slow server would cost a sensor its minute."""
-
-_AHEAD = timedelta(hours=1)
-"""So far ahead of this clock a run may be: a clock may be behind."""
 
 _UNLISTED_RESTS = 3
 """A run of which more may have to be listed rests at most so many times as long as one that has just started."""
@@ -76,13 +73,14 @@ def archive_run(
     archive paths of fields that are asked for whether they are expected or not, and kept or not.
     After its deadline and the grace a run of which something is missing is asked for once more, and then costs no
     request; nor does one that has no ledger by its deadline. Raises `StoreError`, `BelowFloor` among them, after
-    telling what could be told; what is wrong with a file, or with the server, is told by the ledger.
+    telling what could be told; what is wrong with a file, or with the server, is told by the ledger. Raises
+    `ValueError` for a run that is not a whole hour (UTC), or more than an hour in the future.
     """
     period = run_text(run)
     if parse_run(period) != run:
         raise ValueError(f"{run!r} is no whole hour, UTC")
     now = office.clock()
-    if run > now + _AHEAD:
+    if run > now + MOST_AHEAD:
         raise ValueError(f"{model} {period} is in the future: it is {now:%Y-%m-%d %H:%M} UTC")
     before = ledger.read(office.store, model, period)
     retention = read_retention(office.store, model)

@@ -28,6 +28,9 @@ of a full ICON-D2 run has 45 MB, half a second of a core.
 GRACE = timedelta(hours=3)
 """For so long after a deadline, which is reckoned, the server is asked all the same."""
 
+MOST_AHEAD = timedelta(hours=1)
+"""A period that begins later than this is in the future: asking for it is a mistake, not a clock that is behind."""
+
 UNATTENDED = "nobody looked at it while the server had it"
 """What a ledger is warned of that was begun after the server deleted its period."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dwd_assets.formats.grib_facts import FieldFacts
 from dwd_assets.formats.mosmix import StationForecast
-from dwd_assets.formats.reading import AllStations, Content, Fields, Series, Table
+from dwd_assets.formats.reading import AllStations, Content, Fields, Series, Table, UnpackedKml
 
 
 def lines(name: str, content: Content) -> Iterator[str]:
@@ -28,6 +28,8 @@ def lines(name: str, content: Content) -> Iterator[str]:
         case AllStations():
             yield f"{name}: MOSMIX forecast of {content.stations} stations"
             yield from _forecast(content.issued, content.steps, content.elements)
+        case UnpackedKml():
+            yield from lines(f"{name}: an unpacked KML, not a KMZ", content.forecast)
         case Table():
             yield f"{name}: {'reports' if content.kind == 'reports' else 'forecast (CSV)'} of one station"
             yield from _table(content)
@@ -111,6 +113,8 @@ def _data(content: Content) -> dict[str, object]:
             }
         case AllStations():
             return {"kind": "mosmix-all-stations", **msgspec.to_builtins(content)}
+        case UnpackedKml():
+            return {**_data(content.forecast), "is_packed": False}
         case Table():
             return {
                 "kind": content.kind,

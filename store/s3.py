@@ -71,6 +71,9 @@ _FAULTS: tuple[tuple[type[Exception], type[StoreError]], ...] = (
 )
 """What the client raises, and what that is here; the first that fits."""
 
+_NO_BUCKET = "<Code>NoSuchBucket</Code>"
+"""In the body of a refusal, whatever the client makes of it; the answer to a HEAD has none."""
+
 _CAUGHT = tuple(theirs for theirs, _ in _FAULTS)
 
 _used_by: set[int] = set()
@@ -136,7 +139,7 @@ class S3Store:
         )
 
     def head(self, key: str) -> ObjectInfo:
-        """Look at an object without reading it. Raises `ObjectMissing`."""
+        """Look at an object without reading it. Raises `ObjectMissing`, also where there is no such bucket."""
         checked(key)
         with self._faults(key):
             return _info(obstore.head(self._client, key))
@@ -310,8 +313,12 @@ class S3Store:
     def _translated(self, what: str, fault: Exception) -> StoreError:
         told = str(fault).partition("\n\nDebug source")[0]
         message = f"s3://{self.bucket}/{self.prefix}{what}: {told}"
-        if "NoSuchBucket" in told:
-            return StoreUnavailable(message)
+        if _NO_BUCKET in told:
+            server = self.endpoint or "the server that the environment names"
+            return StoreUnavailable(
+                f"the bucket {self.bucket!r} does not exist (NoSuchBucket), asked of {server} for "
+                f"s3://{self.bucket}/{self.prefix}{what}: create it, or correct the store's location"
+            )
         return next(ours for theirs, ours in _FAULTS if isinstance(fault, theirs))(message)
 
 

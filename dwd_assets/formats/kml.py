@@ -17,13 +17,28 @@ Place = tuple[str, str]
 """The local names of an element's parent and of the element."""
 
 
+_ENCODING_FAULTS = frozenset(
+    expat.errors.codes[message]
+    for message in (expat.errors.XML_ERROR_UNKNOWN_ENCODING, expat.errors.XML_ERROR_INCORRECT_ENCODING)
+)
+_UNSUPPORTED = "its XML declaration names an encoding that is not supported"
+_SUPPORTED = "UTF-8, UTF-16 and single-byte encodings such as ISO-8859-1 are"
+
+
 @contextmanager
 def expat_faults(name: str) -> Iterator[None]:
     """Translate what expat raises into a `FormatError` that names the file."""
     try:
         yield
     except expat.ExpatError as fault:
+        if fault.code in _ENCODING_FAULTS:
+            raise FormatError(f"{name}: {_UNSUPPORTED} ({fault}); {_SUPPORTED}") from fault
         raise FormatError(f"{name}: not well-formed XML: {fault}") from fault
+    except (
+        LookupError,
+        ValueError,
+    ) as fault:  # by Python's own handler of encodings that expat does not know
+        raise FormatError(f"{name}: {_UNSUPPORTED} ({fault}); {_SUPPORTED}") from fault
 
 
 def new_parser(name: str, *, namespaces: bool = True) -> expat.XMLParserType:

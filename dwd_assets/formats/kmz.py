@@ -6,6 +6,7 @@ off, all that came can be read.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,12 @@ _MADE_BY_UNIX, _NEEDS = 3 << 8 | 30, 20
 _PLAIN_FILE = 0o100644 << 16
 
 _InflateError: type[Exception] = zlib_ng.error  # type: ignore[assignment] # its stub says an instance
+
+_KML_BEGINS = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<!--.*?-->\s*)*<(?:[\w.-]+:)?kml[\s>]", re.DOTALL
+)
+LONGEST_BEGIN = 1024
+"""Bytes within which a KML names its outermost element."""
 
 _READ_BYTES = 32 << 10
 _STEP_BYTES = 1 << 20
@@ -67,10 +74,12 @@ def find_kml(kmz: BinaryIO, name: str) -> KmlEntry:
     whose directory is missing or out of place is taken for one that was cut off: its first entry is found.
     """
     directory = _directory(kmz, name)
-    kmz.seek(0 if directory is None else directory.header_at)
+    at = 0 if directory is None else directory.header_at
+    kmz.seek(at)
     head = kmz.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(_LOCAL_MARK):
-        raise FormatError(f"{name}: {_impostor(head)}")
+        kmz.seek(at)
+        raise FormatError(f"{name}: {_impostor(kmz.read(LONGEST_BEGIN))}")
     _, _, flags, method, *_, name_bytes, extra_bytes = _LOCAL.unpack(head)
     entry = kmz.read(name_bytes).decode("ascii", "backslashreplace")
     if not entry.lower().endswith(".kml"):
@@ -163,9 +172,16 @@ def _described(row: bytes) -> Directory | None:
     return Directory(packed_bytes, plain_bytes, crc, header_at=fields[-1])
 
 
+def is_kml(begin: bytes) -> bool:
+    """Return whether bytes are the begin of a KML that is in no ZIP; `LONGEST_BEGIN` of them are enough."""
+    return _KML_BEGINS.match(begin) is not None
+
+
 def _impostor(head: bytes) -> str:
     if not head:
         return "empty"
+    if is_kml(head):
+        return "an unpacked KML, not a KMZ: the ZIP around it is missing"
     if head.lstrip()[:1] == b"<":
         return f"a page or XML instead of a ZIP, beginning with {head[:20]!r}"
     if head.startswith(_LOCAL_MARK):

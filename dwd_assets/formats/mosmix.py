@@ -84,9 +84,16 @@ def read_station(kmz: bytes, name: str = "a MOSMIX KMZ") -> StationForecast:
     Raises `FormatError` unless the KMZ is whole and holds one station with a number or the missing sign for
     each element and time step.
     """
-    found = read_texts(
-        read_kml(kmz, name, LONGEST_STATION), name, wanted=_DEFINITION_PLACES | _STATION_PLACES
-    )
+    return read_station_kml(read_kml(kmz, name, LONGEST_STATION), name)
+
+
+def read_station_kml(kml: bytes, name: str) -> StationForecast:
+    """The forecast in a KML of a single station, which is called `name` in messages.
+
+    Raises `FormatError` unless it is whole and holds one station with a number or the missing sign for each element
+    and time step.
+    """
+    found = read_texts(kml, name, wanted=_DEFINITION_PLACES | _STATION_PLACES)
     definition = _definition(found, name)
     station = _only(found, _STATION, name)
     longitude, latitude, height = _position(_only(found, _POSITION, name), name)
@@ -127,16 +134,24 @@ def read_place(placemark: bytes, name: str) -> Place:
 
 def _definition(found: KmlTexts, name: str) -> Definition:
     steps = tuple(_moment(text, name) for text in found.texts[_STEP])
-    if not steps or any(later <= earlier for earlier, later in pairwise(steps)):
-        raise FormatError(f"{name}: {len(steps)} time steps, or not one after another")
+    if not steps:
+        raise FormatError(f"{name}: ForecastTimeSteps has no TimeStep")
+    for earlier, later in pairwise(steps):
+        if later <= earlier:
+            raise FormatError(f"{name}: the time step {later.isoformat()} comes after {earlier.isoformat()}")
     sign = _only(found, _MISSING, name) if found.texts[_MISSING] else _UNLESS_SAID
     return Definition(_moment(_only(found, _ISSUED, name), name), steps, sign)
 
 
 def _only(found: KmlTexts, place: tuple[str, str], name: str) -> str:
-    texts = found.texts[place]
-    if len(texts) != 1 or not texts[0]:
-        raise FormatError(f"{name}: {len(texts)} times, or empty: <{place[1]}> in <{place[0]}>, wanted once")
+    """The text of an element that a document has to have once. Raises `FormatError`."""
+    texts, (parent, element) = found.texts[place], place
+    if not texts:
+        raise FormatError(f"{name}: no {element} in {parent}")
+    if len(texts) > 1:
+        raise FormatError(f"{name}: {len(texts)} times {element} in {parent}; it must be there once")
+    if not texts[0]:
+        raise FormatError(f"{name}: {element} is empty (in {parent})")
     return texts[0]
 
 

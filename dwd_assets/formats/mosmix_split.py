@@ -164,7 +164,7 @@ class _Splitting:
     def _note(self, piece: bytes, fault: str) -> None:
         """Note a Placemark that is not handed on."""
         self.faults.append(fault)
-        station = _begun_name(piece)
+        station = begun_name(piece)
         if station is not None and STATION.fullmatch(station):
             self.malformed.setdefault(station, fault)
 
@@ -213,13 +213,13 @@ class _Splitting:
         after = f"{self.placemarks} Placemarks came whole"
         if not self.cutter.inside:
             return after
-        begun = _begun_name(self.cutter.rest())
+        begun = begun_name(self.cutter.rest())
         station = "not named yet" if begun is None else repr(begun)
         return f"{after}, number {self.placemarks + 1} ({station}) did not"
 
 
-def _begun_name(piece: bytes) -> str | None:
-    """The name in a piece of a Placemark that is not known to be well-formed."""
+def begun_name(piece: bytes) -> str | None:
+    """The name in a Placemark, or in a piece of one, that is not known to be well-formed; None if there is none."""
     begun = re.search(rb"<(?:[\w.-]+:)?name>([^<]*)</", piece)
     return begun[1].strip().decode("latin-1") if begun else None
 

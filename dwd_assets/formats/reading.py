@@ -1,5 +1,7 @@
 """What is in one file, of the archive or as the server has it: known by its first bytes, not by its name.
 
+A KML is read with or without the ZIP that makes it a KMZ.
+
 GRIB2 and reports may be packed with bzip2 or LZ4. A name counts for CSV alone, whose station it tells: that of an
 earlier version (`<path>.<12 digits>`) and that of a raw report are read as the name of the file they belong to.
 
@@ -10,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from dwd_assets.formats import poi_forecast
 from dwd_assets.formats.beob import Header, Row, parse, value
@@ -21,12 +24,13 @@ from dwd_assets.formats.grib_facts import FieldFacts, facts
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.kml import KmlTexts, check_document, read_texts
 from dwd_assets.formats.kml_stream import PlacemarkCutter
-from dwd_assets.formats.kmz import KmzCut, find_kml, inflate
-from dwd_assets.formats.mosmix import StationForecast, read_definition, read_station
+from dwd_assets.formats.kmz import LONGEST_BEGIN, KmzCut, find_kml, inflate, is_kml
+from dwd_assets.formats.mosmix import StationForecast, read_definition, read_station_kml
 from dwd_assets.formats.mosmix import series as forecast_series
-from dwd_assets.formats.mosmix_split import LONGEST_KML
+from dwd_assets.formats.mosmix_split import LONGEST_KML, begun_name
 from dwd_assets.formats.mosmix_units import meaning
 from dwd_assets.formats.packing import unpack_bzip2, unpack_lz4
+from dwd_assets.formats.spelling import nearest, station_key
 
 LONGEST_FILE = 1 << 30
 """Bytes that a file may have, and unpack to; a KMZ of all stations is read piece by piece, whatever its length."""
@@ -36,6 +40,7 @@ _VERSION = re.compile(r"\.[0-9a-f]{12}", re.ASCII)
 _RAW_REPORT = re.compile(r"[A-Z0-9_]+-[0-9a-f]{64}\.csv", re.ASCII)
 _REPORTS, _POI_FORECAST = "-BEOB.csv", "-MOSMIX.csv"
 _ELEMENT = ("ExtendedData", "Forecast")
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,13 @@ class AllStations:
     issued: datetime
     steps: tuple[datetime, ...]
     elements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedKml:
+    """A MOSMIX KML that is not in a ZIP, which the archive and the server have none of."""
+
+    forecast: StationForecast | AllStations
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +89,24 @@ class Series:
     values: tuple[tuple[datetime, float | None], ...]
 
 
-Content = Fields | StationForecast | AllStations | Table
+Content = Fields | StationForecast | AllStations | UnpackedKml | Table
 
 
-def read_file(path: Path, worker: GribWorker) -> Content:
-    """What a file holds. Raises `FormatError` that names it, `OSError`, and `DecoderError`."""
+def read_file(path: Path, worker: GribWorker, station: str | None = None) -> Content:
+    """What a file holds; of a MOSMIX file of many stations, with `station`, the forecast of that one.
+
+    Raises `FormatError` that names the file, also if it does not have the station, `OSError`, and `DecoderError`.
+    """
     with path.open("rb") as file:
-        if file.read(len(_ZIP)) == _ZIP:
-            return _forecast(path)
-    return _of_bytes(_bytes(path), path, worker)
+        begin = file.read(LONGEST_BEGIN)
+    if begin.startswith(_ZIP):
+        return _forecast(path, station)
+    if is_kml(begin):
+        return UnpackedKml(_forecast(path, station))
+    content = _of_bytes(_bytes(path), path, worker)
+    if station is not None:
+        _check_station(content, str(path), station)
+    return content
 
 
 def series(content: Content, name: str, wanted: str) -> Series:
@@ -103,8 +124,10 @@ def series(content: Content, name: str, wanted: str) -> Series:
             return _column(content, name, wanted)
         case AllStations():
             raise FormatError(
-                f"{name}: has {content.stations} stations, a series is read from the file of one"
+                f"{name}: has {content.stations} stations; a series is of one: name the station"
             )
+        case UnpackedKml():
+            return series(content.forecast, name, wanted)
         case _:
             raise FormatError(f"{name}: is GRIB, which has no elements or columns")
 
@@ -163,33 +186,85 @@ def _impostor(data: bytes) -> str:
     return f"neither GRIB, KMZ, {_REPORTS} nor {_POI_FORECAST}: begins with {data[:16]!r}"
 
 
-def _forecast(path: Path) -> StationForecast | AllStations:
-    many = _all_stations(path, str(path))
-    return read_station(_bytes(path), str(path)) if many.stations == 1 else many
+def _check_station(content: Content, name: str, station: str) -> None:
+    """Raise `FormatError` unless the file of one station is that station's."""
+    if not isinstance(content, Table):
+        raise FormatError(f"{name}: is GRIB, which has no stations")
+    if station_key(content.station) != station_key(station):
+        raise FormatError(f"{name}: has no station {station!r}; it has {content.station}")
 
 
-def _all_stations(path: Path, name: str) -> AllStations:
-    """How many stations there are, and what is told of all; the KML is not held. Raises `FormatError`."""
+def _forecast(path: Path, station: str | None) -> StationForecast | AllStations:
+    """The forecast of one station, if there is one or it is named, or what there is to say of all.
+
+    The KML is read to its end, and not held. Raises `FormatError`.
+    """
+    name = str(path)
     cutter = PlacemarkCutter(name)
-    stations, first = 0, b""
+    found = _Placemarks(None if station is None else station_key(station))
     for piece in _placemarks(path, cutter, name):
-        first = first or piece
-        stations += 1
-    if cutter.frame is None or not stations:
+        found.take(piece)
+    if cutter.frame is None or not found.count:
         raise FormatError(f"{name}: no Placemark in the KML")
     if cutter.inside:
         raise KmzCut(f"{name}: the KML ends within a Placemark")
     check_document((cutter.frame.head, cutter.rest()), f"{name}: without its Placemarks")
-    whole = cutter.frame.head + first + cutter.frame.foot
+    piece = found.first if station is None else found.wanted(name, station)
+    whole = cutter.frame.head + piece + cutter.frame.foot
+    if station is not None or found.count == 1:
+        return read_station_kml(whole, name)
     definition = read_definition(whole, name)
-    found = read_texts(whole, name, frozenset({_ELEMENT}))
-    return AllStations(stations, definition.issued, definition.steps, _elements(found))
+    texts = read_texts(whole, name, frozenset({_ELEMENT}))
+    return AllStations(found.count, definition.issued, definition.steps, _elements(texts))
+
+
+@dataclass(slots=True)
+class _Placemarks:
+    """The Placemarks of a KML as they come: how many, the first, and those of the station with a key."""
+
+    key: str | None
+    count: int = 0
+    first: bytes = b""
+    ids: set[str] = field(default_factory=set)
+    found: list[bytes] = field(default_factory=list)
+
+    def take(self, piece: bytes) -> None:
+        """Count a Placemark, and hold it if it is the first one or of the station."""
+        self.count += 1
+        self.first = self.first or piece
+        name = None if self.key is None else begun_name(piece)
+        if name is not None:
+            self.ids.add(name)
+            if station_key(name) == self.key:
+                self.found.append(piece)
+
+    def wanted(self, name: str, station: str) -> bytes:
+        """The station's Placemark. Raises `FormatError` that names the nearest ids unless there is one."""
+        if len(self.found) > 1:
+            raise FormatError(f"{name}: has the station {station} {len(self.found)} times")
+        if not self.found:
+            near = ", ".join(nearest(self.key or station, self.ids))
+            there = f"it has {', '.join(self.ids)}" if self.count == 1 else f"it has {self.count} others"
+            raise FormatError(
+                f"{name}: has no station {station!r}; {there}{f', nearest: {near}' if near else ''}"
+            )
+        return self.found[0]
 
 
 def _placemarks(path: Path, cutter: PlacemarkCutter, name: str) -> Iterator[bytes]:
     with path.open("rb") as file:
-        for chunk in inflate(file, find_kml(file, name), name, LONGEST_KML):
+        for chunk in _kml(file, name):
             yield from cutter.feed(chunk)
+
+
+def _kml(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The bytes of a KML, out of its KMZ or as they are."""
+    if file.read(len(_ZIP)) == _ZIP:
+        yield from inflate(file, find_kml(file, name), name, LONGEST_KML)
+        return
+    file.seek(0)
+    while chunk := file.read(_READ_BYTES):
+        yield chunk
 
 
 def _elements(found: KmlTexts) -> tuple[str, ...]:

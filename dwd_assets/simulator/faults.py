@@ -23,6 +23,7 @@ class Fault(StrEnum):
     OUT_OF_STEP = "every second answer is by a server that is behind"
     WRONG_PARAMETER = "the field of another parameter"
     TWO_MESSAGES = "the field twice, as two messages"
+    HALF_ISSUE = "of a KMZ of all stations: a whole KMZ of the first half of the stations"
     RESET = "the connection is reset instead of an answer"
     UNREADABLE_ROWS = "every second row of a listing has a time that cannot be read"
     NAMELESS_ROW = "the last row of a listing has a name that cannot be read"

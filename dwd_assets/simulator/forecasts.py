@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from io import BytesIO
 
-from dwd_assets.formats.kmz import pack
+from dwd_assets.formats.kmz import find_kml, pack, read_kml
+from dwd_assets.formats.mosmix import read_definition
+from dwd_assets.formats.mosmix_split import LONGEST_KML
 from dwd_assets.simulator.chance import chance
 from dwd_assets.simulator.stations import Station
 from dwd_assets.simulator.world import File, may_hold
@@ -32,6 +35,8 @@ _ELEMENTS_S: Elements = (
 )
 _ELEMENTS_L: Elements = (*_ELEMENTS_S, ("SunD1", 0, 360_000), ("FXh", 0, 4_000), ("VV", 10_000, 7_000_000))
 _MISSING_ONE_IN = 20
+
+_PLACEMARK_BEGINS, _PLACEMARK_ENDS = b"        <kml:Placemark>\n", b"        </kml:Placemark>\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,21 @@ class Forecasts:
             is_missing = (drawn + step) % _MISSING_ONE_IN == 0
             words.append("-" if is_missing else f"{(lowest + height) / 100:.2f}")
         return "".join(f"{word:>11}" for word in words)
+
+
+def half_issue(kmz: bytes) -> bytes:
+    """Return a whole KMZ of the first half of the stations in a KMZ made here; with an odd number, the smaller half.
+
+    Raises `FormatError` for what is not a KMZ.
+    """
+    name = "the KMZ to be halved"
+    entry = find_kml(BytesIO(kmz), name).name
+    kml = read_kml(kmz, name, LONGEST_KML)
+    head, *placemarks = kml.split(_PLACEMARK_BEGINS)
+    last, end_tag, tail = placemarks[-1].partition(_PLACEMARK_ENDS)
+    whole = [_PLACEMARK_BEGINS + each for each in (*placemarks[:-1], last + end_tag)]
+    kept = whole[: len(whole) // 2]
+    return pack(entry, (head, *kept, tail), read_definition(head + tail, name).issued)
 
 
 def _newest_issue(product: Product, at: datetime) -> datetime:

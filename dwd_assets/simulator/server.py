@@ -23,7 +23,7 @@ from dwd_assets.simulator.catalogue import Catalogue
 from dwd_assets.simulator.clock import Clock
 from dwd_assets.simulator.faults import Fault, FaultBook, Rule
 from dwd_assets.simulator.fields import FieldWriter
-from dwd_assets.simulator.forecasts import MOSMIX_L, MOSMIX_S, Forecasts
+from dwd_assets.simulator.forecasts import MOSMIX_L, MOSMIX_S, Forecasts, half_issue
 from dwd_assets.simulator.pages import ContentLogs, IndexForm
 from dwd_assets.simulator.report_forms import ReportForm
 from dwd_assets.simulator.reports import Reports
@@ -208,6 +208,8 @@ class Simulator:
                 return replace(viewed, spoil=partial(self._other, path, viewed))
             case Fault.UNREADABLE_ROWS | Fault.NAMELESS_ROW:
                 return replace(viewed, form="half" if fault is Fault.UNREADABLE_ROWS else "nameless")
+            case Fault.HALF_ISSUE:
+                return replace(viewed, spoil=half_issue)
         return viewed
 
     def _other(self, path: str, viewed: Viewed, content: bytes) -> bytes:

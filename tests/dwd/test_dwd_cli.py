@@ -21,6 +21,7 @@ import pytest
 from dwd_assets.archive import Archive, Content
 from dwd_assets.cli import main
 from dwd_assets.formats.paths import version_path
+from dwd_assets.issues import Issue
 from dwd_assets.opendata.client import Manners
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
@@ -29,7 +30,9 @@ from store import ledger
 from store.ledger import Corrected, Failed, Kept, Ledger, Source
 from store.posix import PosixStore
 from store.retry import Retry
+from tests.dwd.faulty_http import ELSEWHERE, FaultyHttp, serving
 from tests.dwd.grid_cells import needs_eccodes
+from tests.dwd.mosmix_files import ISSUED, document, kmz, placemark, simple
 from tests.samples import SAMPLES, needs_samples
 from tests.servers import free_ports
 
@@ -178,6 +181,36 @@ def test_what_cannot_be_read_is_one_line(dwd: Dwd, arguments, told):
     assert told in ran.errors[0]
 
 
+def test_an_element_of_one_station_is_read_out_of_the_file_of_all(dwd: Dwd, tmp_path: Path):
+    path = tmp_path / "MOSMIX_L_2026091609.kmz"
+    path.write_bytes(kmz(document([simple("10315", 280.0), simple("K611", 290.0)])))
+    ran = dwd("read", path, "--station", "k611", "--element", "TTT")
+    assert (ran.status, ran.lines) == (
+        0,
+        (
+            f"{path}: TTT (K), 3 values",
+            "2026-09-16T10:00Z  290",
+            "2026-09-16T11:00Z  291",
+            "2026-09-16T12:00Z  292",
+        ),
+    )
+    assert dwd("read", path, "--station", "10315").lines[1] == "  station   10315 ORT"
+    missing = dwd("read", path, "--station", "10351", "--element", "TTT")
+    assert (missing.status, missing.errors) == (
+        1,
+        (f"dwd: {path}: has no station '10351'; it has 2 others, nearest: 10315",),
+    )
+
+
+def test_grib_of_edition_1_is_named_as_such(dwd: Dwd, tmp_path: Path):
+    path = tmp_path / "old.grib"
+    path.write_bytes(b"GRIB" + (100).to_bytes(3) + b"\x01" + bytes(88) + b"7777")
+    ran = dwd("read", path)
+    assert (ran.status, len(ran.errors)) == (1, 1)
+    assert "GRIB edition 1" in ran.errors[0]
+    assert "only edition 2" in ran.errors[0]
+
+
 # status
 
 AT = datetime(2026, 9, 16, 14, tzinfo=UTC)
@@ -257,10 +290,46 @@ def test_a_period_is_told_whole(dwd: Dwd, folder: Path):
     assert (data["state"], data["missing"], data["failed"]["b"]["attempts"]) == ("partial", ["b", "c"], 3)
 
 
-@pytest.mark.parametrize("arguments", [("icon-d2", "2026091612"), ("..", "x"), ("icon-d2", "../../x")])
-def test_a_period_that_is_none_is_one_line(dwd: Dwd, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("icon-d2", "2026091612"), 1, "there is no ledger of icon-d2 2026091612"),
+        (("..", "x"), 2, "'..' is not a known collection; poi, mosmix-l, mosmix-s, or a model: icon-d2"),
+        (("icon-d2", "../../x"), 2, "'../../x' is not a run or issue YYYYMMDDHH (or 2026-11-21T06)"),
+        (("icond2",), 2, "'icond2' is not a known collection; nearest: icon-d2, icon"),
+        (("mosmix",), 2, "nearest: mosmix-l, mosmix-s"),
+    ],
+)
+def test_a_period_or_collection_that_is_none_is_one_line(dwd: Dwd, arguments, status, told):
     ran = dwd("status", *arguments)
+    assert (ran.status, ran.lines, len(ran.errors)) == (status, (), 1)
+    assert told in ran.errors[0]
+
+
+@pytest.mark.parametrize("spelled", ["2026091612", "2026-09-16T12", "2026-09-16T12:00Z", "2026-09-16 12:00"])
+def test_a_period_may_be_spelled_as_people_do(dwd: Dwd, folder: Path, spelled):
+    keep_one = keep(folder, PATH, b"one")
+    told(folder, "icon-d2", "2026091612", kept={PATH: keep_one})
+    ran = dwd("status", "icon-d2", spelled)
+    assert (ran.status, ran.lines[0].split(":")[0]) == (0, "icon-d2 2026091612")
+    assert dwd("verify", "icon-d2", spelled).lines[0].startswith("icon-d2 2026091612: 1 files")
+
+
+def test_a_collection_that_only_the_archive_knows_is_no_unknown_one(dwd: Dwd, folder: Path):
+    told(folder, "old-model", "2026091612", missing=("x",))
+    assert dwd("status", "old-model").status == 0
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize("command", [("status",), ("fetch", "mosmix-l"), ("fetch", "poi"), ("verify",)])
+def test_a_bucket_that_does_not_exist_is_named(
+    dwd: Dwd, simulator: Simulator, s3_server, monkeypatch: pytest.MonkeyPatch, command
+):
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    ran = dwd(*command, "--store", "s3://nope")
     assert (ran.status, ran.lines, len(ran.errors)) == (1, (), 1)
+    assert ran.errors[0].startswith("dwd: the bucket 'nope' does not exist (NoSuchBucket)")
 
 
 # fetch, verify, and what is made here
@@ -290,7 +359,8 @@ def test_what_is_not_there_yet_gives_3_and_what_is_gone_4(dwd: Dwd, simulator: S
 
 def test_only_the_fields_that_are_asked_for_are_fetched(dwd: Dwd, simulator: Simulator, folder: Path):
     run = whole_run()
-    ran = dwd("fetch", "icon-d2", "--run", run, "--param", "T_2M,clat", "--hours", "0-1")
+    spelled = f"{run[:4]}-{run[4:6]}-{run[6:8]}T{run[8:]}:00Z"
+    ran = dwd("fetch", "icon-d2", "--run", spelled, "--param", "T_2M,clat", "--hours", "0-1")
     assert ran.status == 3
     names = sorted(path.split("/")[4] for path in ledger.read(store(folder), "icon-d2", run).kept)
     assert names == ["clat", "clon", "t_2m", "t_2m"], "positions are what a field needs to be read"
@@ -308,15 +378,34 @@ def test_all_that_is_due_is_fetched_the_one_that_is_deleted_first_before_the_oth
     assert dwd("fetch", "mosmix-l").lines == ("mosmix-l: nothing is due",)
 
 
+NEXT_YEAR = f"{datetime.now(UTC).year + 1}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["icon-d2", "--run", "2026091613"], "its hours are 00, 03"),
-        (["icon-d2", "--run", "20260916"], "which are YYYYMMDDHH"),
-        (["poi", "--day", "2026091612"], "which are YYYYMMDD"),
-        (["poi", "--param", "t_2m"], "has no fields"),
-        (["mosmix-s", "--recheck"], "has no fields"),
-        (["icon-eu"], "name --param"),
+        (["icon-d2", "--run", "20260916"], "which are YYYYMMDDHH (or 2026-11-21T06)"),
+        (["icon-d2", "--run", "yesterday"], "'yesterday' is not a period of icon-d2"),
+        (["icon-d2", "--run", "2026-09-16T12:30"], "'2026-09-16T12:30' is not a period of icon-d2"),
+        (["poi", "--day", "2026091612"], "which are YYYYMMDD (or 2026-11-21)"),
+        (["icon-d2", "--run", f"{NEXT_YEAR}010100"], f"icon-d2 {NEXT_YEAR}010100 is in the future: it is "),
+        (["mosmix-l", "--run", f"{NEXT_YEAR}-01-01T03"], "is in the future"),
+        (["poi", "--day", f"{NEXT_YEAR}-01-01"], "is in the future"),
+        (["poi", "--param", "t_2m"], "poi has no --param; allowed: --day, --station, --recheck"),
+        (
+            ["mosmix-s", "--levels", "single", "--hours", "0-1"],
+            "mosmix-s has no --levels, --hours; allowed: --run, --station, --recheck",
+        ),
+        (
+            ["icon-d2", "--station", "10315"],
+            "icon-d2 has no --station; allowed: --run, --param, --levels, --hours, --recheck",
+        ),
+        (["poi", "--station", ", "], "has no names"),
+        (["icon-eu"], "icon-eu is not in DWD_FIELDS: name its fields by --param"),
+        (["icon-ue"], "'icon-ue' is not a known collection; nearest: icon"),
+        (["mosmix"], "'mosmix' is not a known collection; nearest: mosmix-l, mosmix-s"),
+        (["mosmixl", "--station", "10315"], "nearest: mosmix-l"),
         (["icon-d2", "--levels", "sky"], "not valid level types"),
         (["icon-d2", "--hours", "5-1"], "not valid hours"),
         (["../etc", "--param", "x"], "'..' is not a valid model"),
@@ -324,8 +413,176 @@ def test_all_that_is_due_is_fetched_the_one_that_is_deleted_first_before_the_oth
 )
 def test_what_makes_no_sense_is_wrong_usage(dwd: Dwd, arguments, told):
     ran = dwd("fetch", *arguments)
-    assert (ran.status, ran.lines, len(ran.errors)) == (2, (), 1)
-    assert told in ran.errors[0]
+    assert (ran.status, ran.lines) == (2, ())
+    assert told in ran.errors[-1]
+
+
+ALL_STATIONS = "weather/local_forecasts/mos/MOSMIX_L/all_stations/kml/MOSMIX_L_{}.kmz"
+
+
+def forecasts_kept(folder: Path, collection: str) -> dict[str, set[str]]:
+    """The stations that the ledgers of forecasts have, by period."""
+    found = {}
+    for period in (info.key[-15:-5] for info in store(folder).list(f"ledger/summaries/{collection}/")):
+        kept = ledger.read(store(folder), collection, period).kept
+        found[period] = {path.rpartition("/")[2].removesuffix("-MOSMIX.kmz") for path in kept}
+    return found
+
+
+def test_single_stations_are_fetched_of_every_issue_and_the_issue_still_expects_the_others(
+    dwd: Dwd, simulator: Simulator, folder: Path
+):
+    ran = dwd("fetch", "mosmix-l", "--station", "10315,k611")
+    assert ran.status == 3, ran
+    kept = forecasts_kept(folder, "mosmix-l")
+    assert len(kept) >= 7
+    assert set(map(frozenset, kept.values())) == {frozenset({"10315", "K611"})}
+    assert not any("all_stations" in asked.path for asked in simulator.requests if asked.method == "GET")
+    assert all(": partial: 2/2+ files kept" in line for line in ran.lines if ": partial:" in line)
+
+    again = dwd("fetch", "mosmix-l", "--station", "10315,K611")
+    assert (again.status, again.lines) == (0, ("mosmix-l: nothing is due",))
+    assert dwd("fetch", "mosmix-l").status == 0
+    assert {len(stations) for stations in forecasts_kept(folder, "mosmix-l").values()} == {5}
+    assert all(
+        ledger.read(store(folder), "mosmix-l", period).state(datetime.now(UTC)) == "complete"
+        for period in forecasts_kept(folder, "mosmix-l")
+    )
+
+
+def test_stations_of_a_product_without_single_files_are_taken_out_of_the_file_of_all(
+    dwd: Dwd, simulator: Simulator, folder: Path
+):
+    issue = f"{simulator.clock.now() - timedelta(hours=2):%Y%m%d%H}"
+    ran = dwd("fetch", "mosmix-s", "--run", issue, "--station", "1001")
+    assert (ran.status, "partial: 1/5 files kept, 4 missing" in ran.lines[-1]) == (3, True), ran
+    assert forecasts_kept(folder, "mosmix-s") == {issue: {"01001"}}
+    before = len(simulator.requests)
+    assert dwd("fetch", "mosmix-s", "--run", issue, "--station", "01001").status == 3
+    assert len(simulator.requests) == before, "it is kept"
+    assert dwd("fetch", "mosmix-s", "--run", issue).status == 0
+    assert forecasts_kept(folder, "mosmix-s")[issue] == {"01001", "10315", "10384", "10637", "K611"}
+
+
+@pytest.mark.parametrize("collection", ["mosmix-l", "mosmix-s", "poi"])
+def test_a_station_that_the_server_does_not_have_is_wrong_usage_with_the_nearest_ones(
+    dwd: Dwd, simulator: Simulator, folder: Path, collection
+):
+    ran = dwd("fetch", collection, "--station", "10315,K61,10348")
+    assert (ran.status, ran.lines) == (2, ())
+    assert ran.errors == (
+        "dwd: unknown station 'K61' (nearest: K611); unknown station '10348' (nearest: 10384, 10637, 10315): "
+        f"not among the stations of {collection} on the server",
+    )
+    (only,) = {asked.path for asked in simulator.requests}
+    assert only.endswith("/poi/" if collection == "poi" else "/MOSMIX_L/single_stations/")
+    odd = dwd("fetch", collection, "--station", "../x")
+    assert (odd.status, "'../x' is not a valid station id" in odd.errors[0]) == (2, True)
+
+
+def test_an_issue_is_fetched_again_with_recheck_and_another_content_is_kept_with_the_earlier_one_beside(
+    dwd: Dwd, simulator: Simulator, folder: Path
+):
+    assert dwd("fetch", "mosmix-l").status == 0
+    period = max(forecasts_kept(folder, "mosmix-l"))
+    simulator.world.overwrite(f"/{ALL_STATIONS.format(period)}", simulator.clock.now())
+    simulator.clock.advance(timedelta(minutes=2))
+    assert dwd("fetch", "mosmix-l").lines == ("mosmix-l: nothing is due",)
+    ran = dwd("fetch", "mosmix-l", "--recheck")
+    assert ran.status == 0, ran
+    changed = [line for line in ran.lines if "files kept, 5 of them changed" in line]
+    assert [line.split()[1] for line in changed] == [f"{period}:"]
+    for path, each in ledger.read(store(folder), "mosmix-l", period).kept.items():
+        (earlier,) = each.earlier
+        assert (folder / version_path(path, earlier.sha256)).exists()
+    assert dwd("verify", "mosmix-l").status == 0
+
+
+def test_a_single_station_is_asked_for_again_with_recheck_without_a_condition(
+    dwd: Dwd, simulator: Simulator, folder: Path
+):
+    assert dwd("fetch", "mosmix-l", "--station", "10315").status == 3
+    period = max(forecasts_kept(folder, "mosmix-l"))
+    path = f"weather/local_forecasts/mos/{period}/10315-MOSMIX.kmz"
+    (folder / path).unlink()
+    ran = dwd("fetch", "mosmix-l", "--run", period, "--station", "10315", "--recheck")
+    assert ran.status == 3
+    assert simulator.requests[-1].status == 200
+    assert (folder / path).exists()
+
+
+def test_reports_of_named_stations_alone_are_fetched_and_again_with_recheck(
+    dwd: Dwd, simulator: Simulator, folder: Path
+):
+    def fetched() -> set[str]:
+        asked = [each.path.rpartition("/")[2] for each in simulator.requests]
+        return {name for name in asked if name.endswith(".csv")}
+
+    assert dwd("fetch", "poi", "--station", "10315,K611").status == 3
+    assert fetched() == {"10315-BEOB.csv", "K611_-BEOB.csv"}
+    before = len(simulator.requests)
+    assert dwd("fetch", "poi", "--station", "k611").status == 3
+    assert {asked.path for asked in simulator.requests[before:]} == {"/weather/weather_reports/poi/"}
+    before = len(simulator.requests)
+    assert dwd("fetch", "poi", "--station", "k611", "--recheck").status == 3
+    answers = {asked.path.rpartition("/")[2]: asked.status for asked in simulator.requests[before:]}
+    assert answers["K611_-BEOB.csv"] == 200
+    assert "10315-BEOB.csv" not in answers
+
+
+def test_runs_that_are_complete_are_rechecked(dwd: Dwd, simulator: Simulator, folder: Path):
+    run = whole_run()
+    assert dwd("fetch", "icon-d2", "--run", run).status == 0
+    assert run not in dwd("fetch", "icon-d2").text
+    before = len(simulator.requests)
+    ran = dwd("fetch", "icon-d2", "--recheck")
+    assert any(line.startswith(f"icon-d2 {run}: complete") for line in ran.lines), ran
+    of_run = f"/T_2M/r/{run[:4]}-{run[4:6]}-{run[6:8]}T{run[8:]}:00/"
+    asked = [each for each in simulator.requests[before:] if of_run in each.path and each.method == "GET"]
+    assert [each.status for each in asked] == [304] * 5
+
+
+def test_a_model_that_the_server_does_not_have_is_wrong_usage(dwd: Dwd, simulator: Simulator):
+    ran = dwd("fetch", "icon-d3", "--param", "t_2m")
+    assert (ran.status, ran.errors) == (
+        2,
+        ("dwd: 'icon-d3' is not a known collection; nearest: icon-d2, icon, icon-eu",),
+    )
+
+
+def test_an_issue_that_is_not_there_yet_is_waited_for_and_not_called_gone(dwd: Dwd, simulator: Simulator):
+    simulator.fail("*/MOSMIX_S_*", Fault.NOT_FOUND)
+    ran = dwd("fetch", "mosmix-s", "--run", f"{datetime.now(UTC):%Y-%m-%dT%H}")
+    assert (ran.status, ": waiting: 0/0 files kept" in ran.lines[-1]) == (3, True), ran
+
+
+def test_half_an_issue_gives_3_and_what_is_odd_in_a_whole_one_1(
+    dwd: Dwd, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    issues = [simulator.clock.now() - timedelta(hours=hours) for hours in (3, 2)]
+    assert dwd("fetch", "mosmix-s", "--run", f"{issues[0]:%Y%m%d%H}").status == 0
+    simulator.fail("*/all_stations/kml/MOSMIX_S_*", Fault.HALF_ISSUE, 1)
+    ran = dwd("fetch", "mosmix-s", "--run", f"{issues[1]:%Y%m%d%H}")
+    assert (ran.status, "partial: 2/5 files kept, 3 missing" in ran.lines[-1]) == (3, True), ran
+    status = dwd("status", "mosmix-s", f"{issues[1]:%Y%m%d%H}")
+    assert "strange (1):\n  3 of 5 expected stations are not in the file: 10384, 10637, K611" in status.text
+    assert dwd("fetch", "mosmix-s", "--run", f"{issues[1]:%Y%m%d%H}").status == 0
+
+    data = kmz(document([simple("10315"), placemark("K611", {"TTT": [1, 2, 3]}, at="nowhere")]))
+    issue = Issue("L", ISSUED)
+    with serving(FaultyHttp(files={issue.address: data})) as server:
+        ran = dwd("fetch", "mosmix-l", "--run", issue.period, "--server", server.url)
+    line = f"{issue.name}: 1 stations without a readable name and position: K611"
+    assert (ran.status, ran.errors) == (1, (f"dwd: mosmix-l {issue.period}: {line}",))
+
+
+def test_a_redirect_is_named_with_its_target_and_the_setting(dwd: Dwd, folder: Path):
+    with serving(FaultyHttp()) as server:
+        server.faults["/weather/"] = ["301"]
+        ran = dwd("fetch", "mosmix-l", "--server", server.url)
+    assert (ran.status, len(ran.errors)) == (1, 1)
+    assert f"301 Moved Permanently, a redirect to {ELSEWHERE}" in ran.errors[0]
+    assert "set DWD_SERVER" in ran.errors[0]
 
 
 def test_a_server_that_is_not_there_is_a_fault_and_never_nothing_is_due(
@@ -390,7 +647,9 @@ def test_a_run_is_made_on_the_regular_grid(dwd: Dwd, simulator: Simulator, folde
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("rebuild", "poi", "2026-09-16"),
+        ("rebuild", "poi", "2026-09-16T00"),
+        ("verify", "icon-d2", "2026-9-16"),
+        ("regrid", "2026-09-16"),
         ("rebuild", "poi", "2026916"),
         ("regrid", "20260916"),
         ("regrid", "x"),
@@ -398,6 +657,12 @@ def test_a_run_is_made_on_the_regular_grid(dwd: Dwd, simulator: Simulator, folde
 )
 def test_days_and_runs_are_checked(dwd: Dwd, arguments):
     assert dwd(*arguments).status == 2
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "rebuild"])
+def test_an_unknown_collection_is_named_with_the_nearest_one(dwd: Dwd, command):
+    ran = dwd(command, "pio", "20260916")
+    assert (ran.status, ran.errors) == (2, ("dwd: 'pio' is not a known collection; nearest: poi",))
 
 
 # verify

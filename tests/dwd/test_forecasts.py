@@ -12,6 +12,7 @@ from dwd_assets import forecasts
 from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.checks import parse_run
 from dwd_assets.formats.mosmix import read_station
+from dwd_assets.issues import Issue
 from dwd_assets.progress import Due
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.server import Simulator
@@ -163,6 +164,31 @@ def test_an_issue_from_before_the_archive_began_is_not_called_lost(opened, local
     forecasts.issues_due(opened(local_store), "L", server.clock.now())
     summaries = [info.key for info in local_store.list(keys.ledger_summaries_prefix("mosmix-l"))]
     assert len(summaries) == 8
+
+
+@pytest.mark.parametrize("product", ["L", "S"])
+def test_half_an_issue_is_partial_and_complete_once_the_server_has_all_of_it(
+    opened, local_store, server, product
+):
+    office = opened(local_store)
+    issue = Issue(product, ISSUE)
+    archive(office, product, issue.before.time)
+    server.fail(f"*/all_stations/kml/{issue.name}", Fault.HALF_ISSUE)
+    assert PERIOD in periods(forecasts.issues_due(office, product, server.clock.now()))
+    archive(office, product)
+    told = checked_ledger(local_store, product, PERIOD)
+    assert told.state(server.clock.now()) == "partial"
+    assert set(stored(local_store, product, PERIOD)) == {"01001", "10315"}
+    assert told.missing == tuple(issue.path(station) for station in ("10384", "10637", "K611"))
+
+    server.clock.advance(6 * MINUTE)
+    assert PERIOD not in periods(forecasts.issues_due(office, product, server.clock.now()))
+    server.heal()
+    assert PERIOD in periods(forecasts.issues_due(office, product, server.clock.now()))
+    done = archive(office, product)
+    told = checked_ledger(local_store, product, PERIOD)
+    assert (told.state(server.clock.now()), told.failed, done.changed) == ("complete", {}, 0)
+    assert stored(local_store, product, PERIOD) == served(server, product)
 
 
 BAD = {

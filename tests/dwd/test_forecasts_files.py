@@ -5,17 +5,19 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 
-from dwd_assets import all_stations, forecasts
+from dwd_assets import all_stations, checks, forecasts, metadata
 from dwd_assets.archive import BelowFloor
 from dwd_assets.formats.mosmix import read_station
 from dwd_assets.issues import Issue, issues_within, station_of
+from dwd_assets.simulator.stations import STATIONS
 from store import keys, ledger, stations
 from store.objects import StoreError
 from tests.dwd.faulty_http import FaultyHttp, serving
 from tests.dwd.forecast_world import checked_ledger, kml_of, new_office, placemarks, stored
-from tests.dwd.mosmix_files import TAIL, document, head, kmz, placemark, simple
+from tests.dwd.mosmix_files import BETWEEN, TAIL, document, head, kmz, placemark, simple
 from tests.samples import SAMPLES, needs_samples
 
 REAL_L = SAMPLES / "dwd" / "mosmix_l" / "MOSMIX_L_2023041209_P0036.kmz"
@@ -114,9 +116,15 @@ def test_a_real_single_file_is_kept_byte_for_byte(server, local_store, clock):
     assert local_store.get(issue.path("P0036")).data == REAL_L.read_bytes()
 
 
-def test_a_station_without_a_readable_place_is_kept_and_catalogued_by_its_id(office, server, local_store):
+def test_a_station_without_a_readable_place_is_kept_catalogued_by_its_id_and_reported(
+    office, server, local_store
+):
     nowhere = placemark("10488", {"TTT": [1, 2, 3]}, at="somewhere")
-    archive(office, server, kmz(document([nowhere, simple("P0036")])))
+    done = archive(office, server, kmz(document([nowhere, simple("P0036")])))
+    line = "MOSMIX_L_2026091609.kmz: 1 stations without a readable name and position: 10488"
+    assert (done.faults, done.failed) == ((line,), {})
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert (recorded.warnings[0], recorded.state(NOW)) == (f"not read: {line}", "complete")
     assert set(stored(local_store, "L", PERIOD)) == {"10488", "P0036"}
     known = stations.read(local_store)
     assert known["10488"].latitude_deg is None
@@ -133,6 +141,19 @@ HOPELESS = {
     "a page in the ZIP": (kmz(b"<html><body>Not found</body></html>"), "instead of a KML"),
     "no station": (kmz(head() + TAIL), "no Placemark"),
     "empty": (b"", "empty"),
+    "unpacked": (
+        document([simple("10488")]),
+        f"{ALL.name}: an unpacked KML, not a KMZ: the ZIP around it is missing",
+    ),
+    "an empty issue time": (
+        kmz(document([simple("10488")]).replace(b"2026-09-16T09:00:00.000Z", b"")),
+        f"{ALL.name}: IssueTime is empty (in ProductDefinition)",
+    ),
+    "no time steps": (kmz(head(steps=0) + simple("10488") + TAIL), "ForecastTimeSteps has no TimeStep"),
+    "an encoding that nobody knows": (
+        kmz(document([simple("10488")]).replace(b"ISO-8859-1", b"klingon")),
+        "names an encoding that is not supported (unknown encoding: klingon)",
+    ),
     "another issue": (
         kmz(head(issued=ISSUE - timedelta(hours=6)) + simple("10488") + TAIL),
         "holds the issue of 2026-09-16 03:00",
@@ -240,35 +261,220 @@ def test_what_cannot_be_said_to_be_any_station_leaves_the_issue_incomplete_under
     assert set(stored(local_store, "L", PERIOD)) == {"10488"}
 
 
-def test_what_stands_between_stations_is_a_warning(office, server, local_store):
+UNVERIFIED = "not verified: no earlier issue is known with whose stations those of the file could be compared"
+
+
+def test_what_stands_between_stations_is_reported_as_not_read(office, server, local_store):
     data = kmz(document([simple("10488"), b"<kml:Folder/>" + simple("P0036")]))
-    archive(office, server, data)
-    told = checked_ledger(local_store, "L", PERIOD)
-    assert told.state(NOW) == "complete"
-    (warning,) = told.warnings
-    assert "something else between stations" in warning
+    done = archive(office, server, data)
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert recorded.state(NOW) == "complete"
+    at = data_at(data, b"<kml:Folder/>")
+    line = (
+        f"MOSMIX_L_2026091609.kmz: 1 times something else between stations: MOSMIX_L_2026091609.kmz: at byte {at}: "
+        "between Placemarks b'<kml:Folder/>'"
+    )
+    assert done.faults == (line,)
+    assert recorded.warnings == (f"not read: {line}", UNVERIFIED)
 
 
-def test_of_a_station_that_comes_twice_both_are_kept_and_that_is_told(office, server, local_store):
+def test_what_could_not_be_read_is_in_dagsters_metadata_and_an_error_of_its_checks(
+    office, server, local_store
+):
+    nowhere = placemark("10488", {"TTT": [1, 2, 3]}, at="somewhere")
+    done = archive(office, server, kmz(document([nowhere])))
+    shown = metadata.of_pass(done, ledger.read(local_store, "mosmix-l", PERIOD), NOW)
+    (line,) = done.faults
+    assert shown["not_read"].value == f"- {line}"
+    assert f"- not read: {line}" in shown["strange"].value
+    verdicts = checks.verdicts(dg.AssetKey("mosmix_forecasts"), done.summary, NOW)
+    (sound,) = (each for each in verdicts if each.check_name == checks.SOUND)
+    assert (sound.passed, sound.severity) == (False, dg.AssetCheckSeverity.ERROR)
+
+
+def data_at(data, piece):
+    """Where the blanks in front of a piece of a KML begin."""
+    kml = kml_of(data)
+    return len(kml[: kml.index(piece)].rstrip())
+
+
+def test_of_a_station_that_comes_twice_both_are_kept_and_that_is_reported(office, server, local_store):
     first, second = simple("10488", 1.0), simple("10488", 2.0)
-    archive(office, server, kmz(document([first, simple("P0036"), second])))
-    told = checked_ledger(local_store, "L", PERIOD)
+    done = archive(office, server, kmz(document([first, simple("P0036"), second])))
+    recorded = checked_ledger(local_store, "L", PERIOD)
     assert stored(local_store, "L", PERIOD)["10488"] == second
-    (earlier,) = told.kept[ALL.path("10488")].earlier
+    (earlier,) = recorded.kept[ALL.path("10488")].earlier
     beside = kml_of(local_store.get(f"{ALL.path('10488')}.{earlier.sha256[:12]}").data)
     assert placemarks(beside) == {"10488": first}
-    assert told.warnings == ("1 stations came more than once: 10488",)
-
-
-def test_stations_that_the_issue_before_had_and_this_one_has_not_are_a_warning(office, server, local_store):
-    before = [placemark(f"S{number}", {"N": [1, 2, 3]}) for number in range(9)]
-    old = head(issued=ALL.before.time) + b"\n".join(before) + TAIL
-    archive(office, server, kmz(old), ALL.before)
-    done = archive(office, server, kmz(document([simple("S3"), simple("NEW")])))
-    assert done.summary.state(NOW) == "complete"
-    assert done.summary.warnings == (
-        "8 stations of the issue before are not in this one: S0, S1, S2, S4, S5 and 3 more",
+    line = (
+        "MOSMIX_L_2026091609.kmz: 1 stations came more than once; "
+        "the last one is kept, the others beside it: 10488"
     )
+    assert done.faults == (line,)
+    assert recorded.warnings == (line, UNVERIFIED)
+
+
+def issue_of(issue, stations, value=280.0):
+    """The KMZ of all stations of an issue."""
+    return kmz(head(issued=issue.time) + BETWEEN.join(simple(each, value) for each in stations) + TAIL)
+
+
+def earlier_issues(count):
+    """The issues before the one that is tested, the oldest first."""
+    found = [ALL]
+    for _ in range(count):
+        found.append(found[-1].before)
+    return found[:0:-1]
+
+
+def test_stations_of_the_issue_before_that_do_not_come_are_missing_until_a_file_has_them(
+    office, server, local_store, clock
+):
+    archive(office, server, issue_of(ALL.before, [f"S{number}" for number in range(9)]), ALL.before)
+    half = issue_of(ALL, ["S3", "NEW"])
+    done = archive(office, server, half)
+    gone = [f"S{number}" for number in range(9) if number != 3]
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert (recorded.state(NOW), set(stored(local_store, "L", PERIOD))) == ("partial", {"S3", "NEW"})
+    assert list(recorded.missing) == [ALL.path(station) for station in gone] == list(recorded.unseen)
+    assert done.failed == {ALL.path(each): f"MOSMIX_L_2026091609.kmz: has no station {each}" for each in gone}
+    assert recorded.warnings == (
+        "8 of 9 expected stations are not in the file: S0, S1, S2, S4, S5 and 3 more",
+    )
+    clock.now += timedelta(minutes=6)
+    assert not is_due(office), "this very version is known not to have them"
+    server.files[ALL.address] = issue_of(ALL, [*gone, "S3", "NEW"])
+    assert is_due(office)
+    done = archive(office, server, server.files[ALL.address])
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert (recorded.state(NOW), recorded.missing, recorded.failed) == ("complete", (), {})
+    assert (done.fetched, done.changed, done.failed, recorded.warnings) == (8, 0, {}, ())
+
+
+def test_what_no_file_of_the_issue_ever_had_is_unseen_when_its_time_is_over(office, server, local_store):
+    archive(office, server, issue_of(ALL.before, ["S1", "S2"]), ALL.before)
+    archive(office, server, issue_of(ALL, ["S1"]))
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert recorded.state(ISSUE + timedelta(hours=50)) == "partial"
+    assert recorded.state(ISSUE + timedelta(hours=51)) == "unseen"
+
+
+def test_one_half_issue_does_not_lower_the_bar_and_four_in_a_row_do(office, server, local_store):
+    first, *halves = earlier_issues(5)
+    archive(office, server, issue_of(first, ["S1", "S2", "S3"]), first)
+    for half in halves:
+        archive(office, server, issue_of(half, ["S1"]), half)
+        recorded = checked_ledger(local_store, "L", half.period)
+        assert recorded.missing == (half.path("S2"), half.path("S3"))
+    done = archive(office, server, issue_of(ALL, ["S1"]))
+    assert done.summary.state(NOW) == "complete"
+    assert checked_ledger(local_store, "L", PERIOD).warnings == ()
+
+
+def test_a_station_that_was_damaged_in_the_issue_before_is_expected_all_the_same(office, server, local_store):
+    damaged = simple("S2").replace(b"</kml:Point>", b"")
+    old = head(issued=ALL.before.time) + simple("S1") + BETWEEN + damaged + TAIL
+    archive(office, server, kmz(old), ALL.before)
+    archive(office, server, issue_of(ALL, ["S1"]))
+    assert checked_ledger(local_store, "L", PERIOD).missing == (ALL.path("S2"),)
+
+
+def test_the_first_issue_of_an_archive_is_complete_and_says_that_nothing_verifies_its_stations(
+    office, server, local_store
+):
+    done = archive(office, server, issue_of(ALL, ["S1"]))
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert (recorded.state(NOW), recorded.warnings, done.faults) == ("complete", (UNVERIFIED,), ())
+    following = Issue("L", ISSUE + timedelta(hours=6))
+    archive(office, server, issue_of(following, ["S1"]), following)
+    assert checked_ledger(local_store, "L", following.period).warnings == ()
+
+
+def test_stations_that_the_settings_name_are_expected_and_no_others(server, local_store, clock):
+    named = new_office(server.url, local_store, clock, mosmix=("S",), mosmix_stations=("S1", "S2"))
+    issue = Issue("S", ISSUE)
+    archive(named, server, issue_of(issue.before, ["S1", "S2", "S3"]), issue.before)
+    archive(named, server, issue_of(issue, ["S1", "S4"]), issue)
+    recorded = checked_ledger(local_store, "S", PERIOD)
+    assert (recorded.missing, list(recorded.kept)) == ((issue.path("S2"),), [issue.path("S1")])
+    assert recorded.warnings == ("1 of 2 expected stations are not in the file: S2",)
+    archive(named, server, issue_of(issue, ["S1", "S2", "S4"]), issue)
+    named.close()
+    recorded = checked_ledger(local_store, "S", PERIOD)
+    assert (recorded.state(NOW), set(stored(local_store, "S", PERIOD))) == ("complete", {"S1", "S2"})
+
+
+def test_a_station_that_is_kept_of_an_earlier_version_is_not_missing_and_that_is_a_warning(
+    office, server, local_store
+):
+    archive(office, server, issue_of(ALL.before, ["S1", "S2"]), ALL.before)
+    archive(office, server, issue_of(ALL, ["S1", "S2"]))
+    done = archive(office, server, issue_of(ALL, ["S1"]))
+    recorded = checked_ledger(local_store, "L", PERIOD)
+    assert (recorded.state(NOW), done.failed) == ("complete", {})
+    assert recorded.warnings == (
+        "1 stations that are kept of an earlier version are not in the file now: S2",
+    )
+
+
+CASE = SAMPLES / "cases" / "dwd" / "MOSMIX_L_2026113015_two_of_five.kmz"
+
+
+@needs_samples
+def test_two_of_the_five_stations_of_the_issue_before_are_a_partial_issue_that_is_fetched_again(
+    server, local_store, clock
+):
+    issue = Issue("L", datetime(2026, 11, 30, 15, tzinfo=UTC))
+    clock.now = issue.time + timedelta(hours=3)
+    office = new_office(server.url, local_store, clock)
+    ids = [station.id for station in STATIONS]
+    archive(office, server, issue_of(issue.before, ids), issue.before)
+    archive(office, server, CASE.read_bytes(), issue)
+    recorded = checked_ledger(local_store, "L", issue.period)
+    assert recorded.state(clock.now) == "partial"
+    assert set(stored(local_store, "L", issue.period)) == {"01001", "10315"}
+    assert recorded.missing == tuple(issue.path(station) for station in ("10384", "10637", "K611"))
+    clock.now += timedelta(minutes=6)
+    assert not is_due(office, issue)
+    server.files[issue.address] = issue_of(issue, ids)
+    assert is_due(office, issue)
+    archive(office, server, server.files[issue.address], issue)
+    office.close()
+    recorded = checked_ledger(local_store, "L", issue.period)
+    assert (recorded.state(clock.now), recorded.warnings) == ("complete", ())
+    assert set(stored(local_store, "L", issue.period)) == set(ids)
+
+
+@pytest.mark.parametrize("transfer", ["unannounced", "gzip", "chunked"])
+def test_a_file_whose_length_is_not_announced_is_kept_because_the_zip_has_an_end_of_its_own(
+    office, server, local_store, transfer
+):
+    server.faults[ALL.address] = [transfer]
+    done = archive(office, server, MANY)
+    assert (done.failed, done.summary.state(NOW)) == ({}, "complete")
+    assert stored(local_store, "L", PERIOD) == placemarks(kml_of(MANY))
+
+
+@pytest.mark.parametrize("transfer", ["unannounced", "gzip", "chunked"])
+def test_a_file_that_was_cut_without_an_announced_length_is_not_kept(office, server, local_store, transfer):
+    server.faults[ALL.address] = [transfer]
+    done = archive(office, server, MANY[: len(MANY) // 2])
+    assert list(done.failed) == [ALL.source]
+    assert stored(local_store, "L", PERIOD) == {}
+
+
+@pytest.mark.parametrize("transfer", ["unannounced", "gzip", "chunked"])
+def test_a_single_file_whose_length_is_not_announced_is_kept_whole_or_not_at_all(
+    server, local_store, clock, transfer
+):
+    whole = kmz(document([simple("10488")]))
+    server.files |= {ALL.single_address("10488"): whole, ALL.single_address("P0036"): whole[:-9]}
+    server.faults |= {ALL.single_address(each): [transfer] for each in ("10488", "P0036")}
+    named = new_office(server.url, local_store, clock, mosmix_stations=("10488", "P0036"))
+    done = forecasts.archive_issue(named, "L", ISSUE, lambda line: None)
+    named.close()
+    assert list(done.failed) == [ALL.path("P0036")]
+    assert set(stored(local_store, "L", PERIOD)) == {"10488"}
 
 
 def test_a_second_version_makes_a_version_of_the_stations_that_differ_and_touches_no_other(

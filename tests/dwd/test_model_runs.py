@@ -62,6 +62,17 @@ def test_a_run_of_both_trees_is_archived_whole_and_costs_nothing_more(store):
         assert world.archive(NOON).requests == 0
 
 
+def test_a_run_that_is_in_the_future_is_refused_and_leaves_no_ledger(local_store):
+    with opened(local_store, NOON - timedelta(hours=1, minutes=1)) as world:
+        with pytest.raises(
+            ValueError, match=r"icon-d2 2026091612 is in the future: it is 2026-09-16 10:59 UTC"
+        ):
+            world.archive(NOON)
+        assert (world.simulator.requests, list(local_store.list(""))) == ((), [])
+    with opened(local_store, NOON - timedelta(hours=1)) as world:
+        assert world.archive(NOON).fetched == 0, "a clock may be behind"
+
+
 def test_each_file_says_where_it_came_from(local_store):
     with opened(local_store, ALL_THERE, old_tree=True) as world:
         world.archive(NOON)

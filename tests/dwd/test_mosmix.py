@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.kmz import KmzCut, find_kml, inflate, pack, read_kml
-from dwd_assets.formats.mosmix import LONGEST_STATION, read_station, series
+from dwd_assets.formats.mosmix import LONGEST_STATION, read_station, read_station_kml, series
 from tests.dwd.mosmix_files import ISSUED, TAIL, document, head, kmz, placemark, simple
 from tests.samples import SAMPLES, needs_samples
 
@@ -130,16 +130,41 @@ BAD_KML = {
     "an element without name": (altered(b' dwd:elementName="N"', b""), "has no name"),
     "a time without zone": (altered(b"10:00:00.000Z", b"10:00:00.000"), "time zone"),
     "a time that is none": (altered(b"2026-09-16T10", b"2026-09-31T10"), "is no time"),
-    "time steps out of order": (altered(b"T11:00", b"T22:00"), "not one after another"),
-    "no issue time": (altered(b"IssueTime>", b"OtherTime>", 2), "<IssueTime> in <ProductDefinition>"),
+    "time steps out of order": (
+        altered(b"T11:00", b"T22:00"),
+        "the time step 2026-09-16T12:00:00+00:00 comes after 2026-09-16T22:00:00+00:00",
+    ),
+    "no issue time": (altered(b"IssueTime>", b"OtherTime>", 2), "no IssueTime in ProductDefinition"),
+    "an empty issue time": (
+        altered(b"2026-09-16T09:00:00.000Z", b" "),
+        "IssueTime is empty (in ProductDefinition)",
+    ),
+    "two issue times": (
+        altered(b"<dwd:IssueTime>", b"<dwd:IssueTime>x</dwd:IssueTime><dwd:IssueTime>"),
+        "2 times IssueTime in ProductDefinition",
+    ),
+    "no time steps": (kmz(head(steps=0) + simple("10488") + TAIL), "ForecastTimeSteps has no TimeStep"),
+    "an encoding that nobody knows": (altered(b"ISO-8859-1", b"klingon"), "unknown encoding: klingon"),
+    "an encoding of several bytes": (
+        altered(b"ISO-8859-1", b"shift_jis"),
+        "that is not supported (multi-byte",
+    ),
+    "an encoding that is no extension of ASCII": (
+        altered(b"ISO-8859-1", b"ibm037"),
+        "that is not supported (",
+    ),
+    "an encoding that it is not in": (altered(b"ISO-8859-1", b"UTF-16"), "that is not supported ("),
     "a place off the Earth": (altered(b"51.97", b"151.97"), "no place on Earth"),
     "no place": (altered(b"7.63,51.97,60.0", b"M\xfcnster"), "no longitude,latitude,height"),
     "a tag that is not closed": (altered(b"</kml:name>", b""), "not well-formed"),
     "an undeclared prefix": (altered(b"kml:description", b"gx:description", 2), "not well-formed"),
     "a document type": (altered(b"<kml:kml", b'<!DOCTYPE k [<!ENTITY a "b">]><kml:kml'), "document type"),
-    "two stations": (kmz(document([simple("10488"), simple("10489")])), "2 times"),
-    "no station": (kmz(head() + TAIL), "0 times"),
-    "a web page in the ZIP": (kmz(b"<html><body>Not found</body></html>"), "0 time steps"),
+    "two stations": (kmz(document([simple("10488"), simple("10489")])), "2 times name in Placemark"),
+    "no station": (kmz(head() + TAIL), "no name in Placemark"),
+    "a web page in the ZIP": (
+        kmz(b"<html><body>Not found</body></html>"),
+        "ForecastTimeSteps has no TimeStep",
+    ),
 }
 
 
@@ -149,6 +174,19 @@ def test_a_kml_with_a_fault_is_refused_with_the_files_name_and_the_fault(data, f
         read_station(data, "MOSMIX_L_X.kmz")
     assert fault in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_encoding_of_single_bytes_that_python_knows_is_read():
+    station = placemark("10488", {"N": [1, 2, 3]}, name="K\u00d6LN")
+    kml = document([station]).replace(b"ISO-8859-1", b"windows-1252")
+    assert read_station(kmz(kml)).name == "K\u00d6LN"
+
+
+def test_a_kml_without_its_zip_is_read_as_such():
+    kml = document([simple("10488")])
+    packed, plain = read_station(kmz(kml)), read_station_kml(kml, "x.kml")
+    assert (plain.station, plain.issued, plain.steps) == (packed.station, packed.issued, packed.steps)
+    assert series(plain, "TTT") == series(packed, "TTT")
 
 
 def zip_of(**entries):
@@ -169,7 +207,10 @@ GOOD = kmz(document([simple("10488")]))
 BAD_ZIP = {
     "nothing": (b"", "empty"),
     "a web page": (b"<!DOCTYPE html><html>404</html>" + b" " * 100, "a page or XML instead of a ZIP"),
-    "a bare KML": (document([simple("10488")]), "a page or XML instead of a ZIP"),
+    "a bare KML": (document([simple("10488")]), "an unpacked KML, not a KMZ: the ZIP around it is missing"),
+    "a bare KML behind a byte order mark": (b"\xef\xbb\xbf<kml>" + bytes(60), "an unpacked KML, not a KMZ"),
+    "a bare KML behind a comment": (b"<!-- DWD -->\n<kml:kml >" + bytes(60), "an unpacked KML, not a KMZ"),
+    "XML that is not KML": (b"<?xml version='1.0'?><kmlx>" + bytes(60), "a page or XML instead of a ZIP"),
     "something else": (b"GRIB" + bytes(100), "no ZIP"),
     "two entries": (zip_of(**{"a.kml": b"<a/>", "b.kml": b"<b/>"}), "2 entries"),
     "no entry": (zip_of(), "0 entries"),

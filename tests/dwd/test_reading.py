@@ -4,6 +4,7 @@ import bz2
 import csv
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ import lz4.frame
 import numpy as np
 import pytest
 
+from dwd_assets import telling
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.mosmix import StationForecast
-from dwd_assets.formats.reading import AllStations, Fields, Table, read_file, series
+from dwd_assets.formats.reading import AllStations, Fields, Table, UnpackedKml, read_file, series
 from dwd_assets.simulator.catalogue import QUANTITIES
 from dwd_assets.simulator.gribs import Field, message
 from tests.dwd.grid_cells import in_child, needs_eccodes
@@ -39,6 +41,9 @@ OLD_FORECAST = (
     "24.10.18;00:00;7,0;4,5;---\n"
 ).encode("latin-1")
 
+KML = "{http://www.opengis.net/kml/2.2}"
+DWD_NS = "{https://opendata.dwd.de/weather/lib/pointforecast_dwd_extension_V1_0.xsd}"
+
 WHEN = datetime(2026, 9, 16, 12, tzinfo=UTC)
 DIGITS = "0123456789ab"
 
@@ -58,6 +63,18 @@ def read(worker, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return read_file(path, worker)
+
+    return written_and_read
+
+
+@pytest.fixture
+def read_station_of(worker, tmp_path):
+    """Write bytes under a name, and read a station out of that file."""
+
+    def written_and_read(content: bytes, name: str, station: str):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return read_file(path, worker, station)
 
     return written_and_read
 
@@ -201,8 +218,99 @@ def test_of_all_stations_their_number_is_told_and_what_they_share(worker, tmp_pa
     write_all_stations(path, one, 40)
     content, single = read_file(path, worker), read_file(MOSMIX_L, worker)
     assert content == AllStations(40, single.issued, single.steps, tuple(single.elements))
-    with pytest.raises(FormatError, match="has 40 stations"):
+    with pytest.raises(FormatError, match="has 40 stations; a series is of one: name the station"):
         series(content, str(path), "TTT")
+
+
+@needs_samples
+def test_one_station_of_many_is_read_without_holding_the_others(worker, tmp_path):
+    with zipfile.ZipFile(MOSMIX_L) as archive:
+        one = archive.read(archive.namelist()[0])
+    path = tmp_path / "MOSMIX_L_2023041209.kmz"
+    assert write_all_stations(path, one, 100) > 30 << 20
+    with zipfile.ZipFile(path) as archive:
+        root = ET.fromstring(archive.read(archive.namelist()[0]))
+    (wanted,) = (each for each in root.iter(f"{KML}Placemark") if each.findtext(f"{KML}name") == "S0037")
+    words = {each.get(f"{DWD_NS}elementName"): each.findtext(f"{DWD_NS}value") for each in wanted.iter()}
+    tracemalloc.start()
+    content = read_file(path, worker, "s0037")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(content, StationForecast)
+    assert content.station == "S0037"
+    values = [value for _, value in series(content, str(path), "TTT").values]
+    assert values == [None if word == "-" else float(word) for word in words["TTT"].split()]
+    assert peak < 8 << 20
+
+
+MANY = kmz(document([simple("10315", 1.0), simple("K611", 2.0), simple("01001", 3.0), simple("10384", 4.0)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "station"), [("10315", "10315"), ("k611", "K611"), ("1001", "01001"), ("K611_", "K611")]
+)
+def test_a_station_is_found_as_people_spell_it(read_station_of, name, station):
+    content = read_station_of(MANY, "MOSMIX_L_2026091609.kmz", name)
+    assert content.station == station
+
+
+TWICE = kmz(document([simple("10315", 1.0), simple("10315", 2.0)]))
+ONE = kmz(document([simple("10315")]))
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "station", "fault"),
+    [
+        (MANY, "a.kmz", "10351", "has no station '10351'; it has 4 others, nearest: 10315, 10384"),
+        (MANY, "a.kmz", "xyz", "has no station 'xyz'; it has 4 others"),
+        (ONE, "a.kmz", "K611", "has no station 'K611'; it has 10315"),
+        (TWICE, "a.kmz", "10315", "has the station 10315 2 times"),
+        (MANY[:-1], "a.kmz", "10315", "the ZIP's directory did not come"),
+        (OLD_FORECAST, "10315-MOSMIX.csv", "K611", "has no station 'K611'; it has 10315"),
+    ],
+)
+def test_a_station_that_is_not_in_the_file_is_an_error_with_the_nearest_ones(
+    read_station_of, tmp_path, data, name, station, fault
+):
+    with pytest.raises(FormatError) as caught:
+        read_station_of(data, name, station)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert fault in str(caught.value)
+
+
+def test_the_station_of_a_csv_may_be_named(read_station_of):
+    assert read_station_of(OLD_FORECAST, "10315-MOSMIX.csv", "10315").station == "10315"
+
+
+@needs_eccodes
+def test_grib_has_no_stations(read_station_of):
+    with pytest.raises(FormatError, match="is GRIB, which has no stations"):
+        read_station_of(simulated(None), "rain.grib2", "10315")
+
+
+@pytest.mark.parametrize("name", ["MOSMIX_L_2026091609_10315.kml", "MOSMIX_L_2026091609_10315.kmz"])
+def test_a_kml_without_its_zip_is_read_and_said_to_be_one(read, name):
+    plain = read(document([simple("10315", 2.0)]), name)
+    assert isinstance(plain, UnpackedKml)
+    assert (plain.forecast.station, plain.forecast.steps[0]) == (
+        "10315",
+        datetime(2026, 9, 16, 10, tzinfo=UTC),
+    )
+    assert [value for _, value in series(plain, name, "TTT").values] == [2.0, 3.0, 4.0]
+    assert (
+        next(telling.lines(name, plain))
+        == f"{name}: an unpacked KML, not a KMZ: MOSMIX forecast of one station"
+    )
+    told = json.loads(telling.data(name, plain))
+    assert (told["kind"], told["station"], told["is_packed"]) == ("mosmix", "10315", False)
+
+
+def test_a_kml_of_many_stations_without_its_zip_is_read_too(read, read_station_of):
+    kml = document([simple("10315", 1.0), simple("K611", 2.0)])
+    assert read(kml, "x.kml").forecast.stations == 2
+    assert read_station_of(kml, "x.kml", "K611").forecast.station == "K611"
+    with pytest.raises(FormatError, match="the KML ends within a Placemark"):
+        read(kml[:-200], "x.kml")
 
 
 # Reports and the historic forecast

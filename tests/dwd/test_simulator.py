@@ -39,6 +39,7 @@ from dwd_assets.opendata.messages import NotModified, Request
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.clock import Clock
 from dwd_assets.simulator.faults import Fault
+from dwd_assets.simulator.forecasts import FOLDER, MOSMIX_S, Forecasts, half_issue
 from dwd_assets.simulator.report_forms import ReportForm
 from dwd_assets.simulator.server import OLD_TREE_ENDS, Plan, Simulator, new_world
 from dwd_assets.simulator.stations import STATIONS
@@ -794,3 +795,20 @@ def test_a_closed_simulator_has_ended_its_connections_and_its_port_is_free():
         _asked_again(connection)
     with Simulator(NOON, port=port) as again:
         assert raw(again, REPORT)[0] == 200
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, 0), (4, 2), (5, 2)])
+def test_half_an_issue_is_a_whole_kmz_of_the_first_half_of_the_stations(count, kept):
+    parts = Forecasts(1, MOSMIX_S, STATIONS[:count])
+    at = datetime(2026, 9, 16, 12, tzinfo=UTC)
+    (file, *_) = parts.files(f"{FOLDER}MOSMIX_S/all_stations/kml/MOSMIX_S_2026091609", at)
+    whole = file.build(0)
+    half = half_issue(whole)
+    with zipfile.ZipFile(io.BytesIO(whole)) as all_of_it, zipfile.ZipFile(io.BytesIO(half)) as half_of_it:
+        assert half_of_it.testzip() is None
+        assert half_of_it.namelist() == all_of_it.namelist() == ["MOSMIX_S_2026091609_240.kml"]
+        kml = half_of_it.read(half_of_it.namelist()[0])
+        assert all_of_it.read(all_of_it.namelist()[0]).startswith(kml[: kml.rindex(b"    </kml:Document>")])
+    root = ET.fromstring(kml)
+    names = [one.text for one in root.iter("{http://www.opengis.net/kml/2.2}name")]
+    assert names == [station.id for station in STATIONS[:kept]]

@@ -197,10 +197,21 @@ def test_wrong_credentials_are_refused_at_once_and_told(s3_server: S3Server, s3_
     assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("call", [CALLS[name] for name in ("get", "put", "create", "list")])
-def test_a_bucket_that_is_not_there_is_no_empty_store(s3_server: S3Server, call):
-    with pytest.raises(StoreUnavailable, match="NoSuchBucket"):
-        call(s3_server.store("no-such-bucket", timeout_s=3))
+ON_NO_BUCKET = {name: CALLS[name] for name in ("get", "put", "create", "list", "delete")} | {
+    "copy": lambda store: store.copy("a", "b"),
+    "list below a prefix": lambda store: list(store.list("a/")),
+}
+
+
+@pytest.mark.parametrize("call", ON_NO_BUCKET.values(), ids=ON_NO_BUCKET)
+def test_a_bucket_that_is_not_there_is_named_and_no_empty_store(s3_server: S3Server, call):
+    with pytest.raises(StoreUnavailable) as caught:
+        call(s3_server.store("no-such-bucket", "deep/", timeout_s=3))
+    assert str(caught.value).startswith(
+        f"the bucket 'no-such-bucket' does not exist (NoSuchBucket), asked of {s3_server.endpoint} for "
+        "s3://no-such-bucket/deep/"
+    )
+    assert "\n" not in str(caught.value)
 
 
 def test_objects_lie_under_the_prefix_and_names_are_theirs_alone(s3_server: S3Server, s3_store: S3Store):
