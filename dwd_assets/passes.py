@@ -26,6 +26,7 @@ from dwd_assets.formats.spelling import nearest, parse_period
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.progress import MOST_AHEAD, Done, Due
+from dwd_assets.retention import read_retention
 from dwd_assets.selection import Selection, parse_row
 from dwd_assets.settings import DwdSettings
 from dwd_assets.station_names import existing_stations
@@ -171,7 +172,8 @@ def _chosen_model(name: str, settings: DwdSettings, narrowed: Narrowed) -> Colle
         return model
 
     def there(office: Office, now: datetime, log: Log) -> Sequence[Due]:
-        runs = {run_text(run) for run in model_runs.recent_runs(name, now)}
+        retention = read_retention(office.store, name)
+        runs = {run_text(run) for run in model_runs.recent_runs(retention, now)}
         kept = (period for _, period in recorded(office.store, name) if period in runs)
         again = {Due(model.deadline(office, period), name, period) for period in kept}
         return sorted(again | set(model.due(office, now, log)))

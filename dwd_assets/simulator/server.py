@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -198,19 +199,11 @@ class Simulator:
                 self.world.overwrite(path, viewed.at)
             case Fault.OUT_OF_STEP:
                 return replace(viewed, at=viewed.at - self.plan.lag)
-            case Fault.TRUNCATED:
-                return replace(viewed, spoil=_first_half)
-            case Fault.FLIPPED:
-                return replace(viewed, spoil=_flipped)
-            case Fault.TWO_MESSAGES:
-                return replace(viewed, spoil=_doubled)
             case Fault.WRONG_PARAMETER:
                 return replace(viewed, spoil=partial(self._other, path, viewed))
             case Fault.UNREADABLE_ROWS | Fault.NAMELESS_ROW:
                 return replace(viewed, form="half" if fault is Fault.UNREADABLE_ROWS else "nameless")
-            case Fault.HALF_ISSUE:
-                return replace(viewed, spoil=half_issue)
-        return viewed
+        return viewed if fault not in _SPOILS else replace(viewed, spoil=_SPOILS[fault])
 
     def _other(self, path: str, viewed: Viewed, content: bytes) -> bytes:
         """What another parameter has in place of a file; the file itself if no other has."""
@@ -235,6 +228,14 @@ def _doubled(content: bytes) -> bytes:
 def _flipped(content: bytes) -> bytes:
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 0x10]) + content[middle + 1 :]
+
+
+_SPOILS: dict[Fault | None, Callable[[bytes], bytes]] = {
+    Fault.TRUNCATED: _first_half,
+    Fault.FLIPPED: _flipped,
+    Fault.TWO_MESSAGES: _doubled,
+    Fault.HALF_ISSUE: half_issue,
+}
 
 
 class _Handler(BaseHTTPRequestHandler):

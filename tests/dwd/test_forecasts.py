@@ -375,6 +375,9 @@ def test_a_damaged_second_version_costs_nothing_of_the_first(opened, local_store
     done = archive(office)
     assert list(done.failed) == [ADDRESS["L"][1:]]
     assert stored(local_store, "L", PERIOD) == first
+    assert checked_ledger(local_store, "L", PERIOD).state(server.clock.now()) == "partial"
+    server.heal()
+    archive(office)
     assert checked_ledger(local_store, "L", PERIOD).state(server.clock.now()) == "complete"
 
 
