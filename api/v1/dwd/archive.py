@@ -22,6 +22,7 @@ from api.flights import Flights
 from api.opener import StoreSource
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import parse_archive_path
+from dwd_assets.formats.spelling import station_key
 from store import keys, ledger, stations
 from store.ledger import Ledger, Summary
 from store.objects import ObjectMissing, StoreError, StoreUnavailable
@@ -49,6 +50,7 @@ LEDGERS_BYTES = 96_000_000
 """Bound of the ledgers that are kept, by their bytes at rest (parsed, some three times that)."""
 
 _SUFFIX = ".json"
+_OF_A_STATION = ("-MOSMIX.kmz", "-BEOB.csv")
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -113,14 +115,43 @@ class LedgerView:
     @cached_property
     def fields(self) -> Mapping[str, FieldKey]:
         """The fields that are kept, by path."""
-        parsed = ((path, parse_archive_path(path)) for path in self.paths)
-        return {path: key for path, key in parsed if isinstance(key, FieldKey)}
+        return _fields(self.paths)
 
     @cached_property
     def by_station(self) -> Mapping[str, str]:
-        """The path of each station's file, by the station's id without the `_` that pad it."""
-        names = ((path.rpartition("/")[2].partition("-"), path) for path in self.paths)
-        return {station.rstrip("_"): path for (station, dash, _), path in names if dash}
+        """The path of each station's file that is kept, by `station_key`."""
+        return _by_station(self.paths)
+
+    @cached_property
+    def missing_by_station(self) -> Mapping[str, str]:
+        """The path of each station's file that is expected and not kept, by `station_key`."""
+        return _by_station(self.ledger.missing)
+
+    @cached_property
+    def stations(self) -> frozenset[str]:
+        """The stations whose files are kept or expected, by `station_key`."""
+        return frozenset((*self.by_station, *self.missing_by_station))
+
+    @cached_property
+    def missing_fields(self) -> Mapping[str, FieldKey]:
+        """The fields that are expected and not kept, by path."""
+        return _fields(self.ledger.missing)
+
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        """The parameters of which a field is kept or expected."""
+        return frozenset(key.parameter for key in (*self.fields.values(), *self.missing_fields.values()))
+
+
+def _fields(paths: Iterable[str]) -> Mapping[str, FieldKey]:
+    parsed = ((path, parse_archive_path(path)) for path in paths)
+    return {path: key for path, key in parsed if isinstance(key, FieldKey)}
+
+
+def _by_station(paths: Iterable[str]) -> Mapping[str, str]:
+    """Paths of forecasts and reports by `station_key`; fields have no station."""
+    names = ((path.rpartition("/")[2].partition("-"), path) for path in paths if path.endswith(_OF_A_STATION))
+    return {station_key(station): path for (station, dash, _), path in names if dash}
 
 
 @dataclass(slots=True)
