@@ -132,20 +132,30 @@ class LedgerView:
         """The stations whose files are kept or expected, by `station_key`."""
         return frozenset((*self.by_station, *self.missing_by_station))
 
-    @cached_property
-    def missing_fields(self) -> Mapping[str, FieldKey]:
-        """The fields that are expected and not kept, by path."""
-        return _fields(self.ledger.missing)
+    def fields_of(self, parameter: str) -> Mapping[str, FieldKey]:
+        """The fields of a parameter that are kept, by path; of a large run a small part of `fields`."""
+        return _fields_of(parameter, self.ledger.kept)
+
+    def missing_fields_of(self, parameter: str) -> Mapping[str, FieldKey]:
+        """The fields of a parameter that are expected and not kept, by path."""
+        return _fields_of(parameter, self.ledger.missing)
 
     @cached_property
     def parameters(self) -> frozenset[str]:
         """The parameters of which a field is kept or expected."""
-        return frozenset(key.parameter for key in (*self.fields.values(), *self.missing_fields.values()))
+        folders = (path.split("/") for path in (*self.ledger.kept, *self.ledger.missing))
+        return frozenset(parts[4] for parts in folders if len(parts) == 6 and parts[2] == "grib")
 
 
 def _fields(paths: Iterable[str]) -> Mapping[str, FieldKey]:
     parsed = ((path, parse_archive_path(path)) for path in paths)
     return {path: key for path, key in parsed if isinstance(key, FieldKey)}
+
+
+def _fields_of(parameter: str, paths: Iterable[str]) -> Mapping[str, FieldKey]:
+    """The fields of a parameter, without parsing the paths of others: a run may have a hundred thousand."""
+    fields = _fields(path for path in paths if f"/{parameter}/" in path)
+    return {path: key for path, key in fields.items() if key.parameter == parameter}
 
 
 def _by_station(paths: Iterable[str]) -> Mapping[str, str]:
@@ -266,6 +276,10 @@ class Archive:
         """The catalogue of stations, by id. Raises `Unavailable`."""
         return (await self._stations.get("")).known
 
+    async def stations_by_key(self) -> Mapping[str, Station]:
+        """The catalogue of stations, by `station_key`. Raises `Unavailable`."""
+        return (await self._stations.get("")).by_key
+
     async def summaries(self, entries: Iterable[Entry]) -> list[Summary]:
         """The summaries of some periods, without those that are gone. Raises `Unavailable`."""
         found = await asyncio.gather(*map(self._summary, entries))
@@ -316,9 +330,14 @@ class Archive:
         return _Stations(etag, stations.read(store))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Stations:
     """The catalogue, and its version."""
 
     etag: str
     known: Mapping[str, Station]
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Station]:
+        """The stations by `station_key`."""
+        return {station_key(name): station for name, station in self.known.items()}

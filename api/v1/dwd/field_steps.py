@@ -125,20 +125,17 @@ def steps_of(view: LedgerView, asked: FieldAsked, level: Level | None = None) ->
     if level not in there or level is None:
         return None
     grids: dict[Grid, list[StepFile]] = {"regular": [], "icosahedral": []}
-    for file in _files(view, view.fields, asked, level):
+    for file in _files(view, view.fields_of(asked.parameter), asked, level):
         grids[file.key.grid].append(file)
     grid: Grid = "regular" if len(grids["regular"]) >= len(grids["icosahedral"]) else "icosahedral"
-    missing = (file for file in _files(view, view.missing_fields, asked, level) if file.key.grid == grid)
-    return Steps(view, level, grid, _in_order(grids[grid]), _in_order(missing))
+    lost = _files(view, view.missing_fields_of(asked.parameter), asked, level)
+    missing = _in_order(file for file in lost if file.key.grid == grid)
+    return Steps(view, level, grid, _in_order(grids[grid]), missing)
 
 
 def levels(view: LedgerView, asked: FieldAsked) -> set[Level]:
     """The levels that a run has of a parameter."""
-    return {
-        Level.of(key)
-        for key in view.fields.values()
-        if (key.parameter, key.member) == (asked.parameter, asked.member)
-    }
+    return {Level.of(key) for key in view.fields_of(asked.parameter).values() if key.member == asked.member}
 
 
 def lacking(asked: FieldAsked, views: Collection[LedgerView]) -> NotFound:
@@ -150,9 +147,7 @@ def lacking(asked: FieldAsked, views: Collection[LedgerView]) -> NotFound:
         return NotFound(
             f"{what} is not kept at one such level; choose level_type and level (or qualifiers) from: {there}"
         )
-    members = {
-        key.member for view in views for key in view.fields.values() if key.parameter == asked.parameter
-    }
+    members = {key.member for view in views for key in view.fields_of(asked.parameter).values()}
     if members:
         numbers = sorted(member for member in members if member is not None)
         allowed = (
@@ -171,7 +166,7 @@ def _files(
     return (
         StepFile(path, view.ledger.period, key, view.ledger.kept.get(path))
         for path, key in fields.items()
-        if (key.parameter, key.member) == (asked.parameter, asked.member) and Level.of(key) == level
+        if key.member == asked.member and Level.of(key) == level
     )
 
 

@@ -6,11 +6,11 @@ What belongs here: collections, periods, stations and parameters by name. What d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from api.errors import NotFound
 from api.v1.dwd.archive import Archive, Entry, LedgerView, place_of
-from dwd_assets.formats.spelling import nearest, station_key
+from dwd_assets.formats.spelling import nearest
 from store.stations import Station
 
 SHOWN = 10
@@ -55,17 +55,12 @@ def _unknown_period(collection: str, period: str, entries: Sequence[Entry]) -> N
     return NotFound(f"no run, issue or day {period} of {collection}; {near}")
 
 
-def by_key(stations: Mapping[str, Station]) -> dict[str, Station]:
-    """The catalogue of stations by `station_key`."""
-    return {station_key(name): station for name, station in stations.items()}
-
-
 async def station(archive: Archive, name: str, views: Iterable[LedgerView] = ()) -> Station | None:
     """A station by its key as the catalogue has it; None if files of the ledgers alone are known of it.
 
     Raises `NotFound`, which names the nearest stations, and `Unavailable`.
     """
-    catalogue = by_key(await archive.stations())
+    catalogue = await archive.stations_by_key()
     found = catalogue.get(name)
     if found is not None:
         return found

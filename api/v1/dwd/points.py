@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,7 +42,7 @@ async def _steps(archive: Archive, asked: PointAsked, now: datetime) -> Steps:
     best: Steps | None = None
     views = await _views(archive, asked.field.model, asked.run)
     for view in views:
-        steps = steps_of(view, asked.field)
+        steps = await asyncio.to_thread(steps_of, view, asked.field)
         if steps is None:
             continue
         if asked.run is not None or steps.is_whole(now):

@@ -196,7 +196,8 @@ def _native(plain: bytes, path: str) -> NativeGrid:
 def _position_files(view: LedgerView) -> PositionFiles | None:
     named = {
         key.parameter: path
-        for path, key in view.fields.items()
-        if key.parameter in _NAMES and key.grid == "icosahedral"
+        for name in _NAMES
+        for path, key in view.fields_of(name).items()
+        if key.grid == "icosahedral"
     }
     return [(named[name], view.ledger.kept[named[name]]) for name in _NAMES] if len(named) == 2 else None

@@ -6,6 +6,7 @@ and the same series as a table (`series_table`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,9 @@ MOST_RUNS = 160
 
 EARLIER_RUNS = 8
 """Of the runs that start at or before the first valid time, so many of the newest are looked at."""
+
+PLAN_S = 20.0
+"""How long one request may read the ledgers of its runs."""
 
 NOT_KEPT = "not kept"
 
@@ -75,7 +79,7 @@ class Plan:
 
 async def series(archive: Archive, reader: FieldReader, asked: SeriesAsked) -> FieldSeries:
     """The series. Raises `NotFound`, `BadParameters` where it would need too many files, `Unavailable`."""
-    plan = await (_of_run(archive, asked, asked.run) if asked.run else _of_newest(archive, asked))
+    plan = await _plan(archive, asked)
     if len(plan.files) > MOST_STEPS:
         raise bad(
             "start", f"{len(plan.files)} steps are asked for, at most {MOST_STEPS}: narrow start and end"
@@ -85,9 +89,19 @@ async def series(archive: Archive, reader: FieldReader, asked: SeriesAsked) -> F
     return _Assembly(asked, plan, places, found).document()
 
 
+async def _plan(archive: Archive, asked: SeriesAsked) -> Plan:
+    try:
+        async with asyncio.timeout(PLAN_S):
+            return await (_of_run(archive, asked, asked.run) if asked.run else _of_newest(archive, asked))
+    except TimeoutError as fault:
+        raise Unavailable(
+            f"the ledgers of these runs were not read within {PLAN_S:g} s; ask again, or for a shorter range"
+        ) from fault
+
+
 async def _of_run(archive: Archive, asked: SeriesAsked, run: str) -> Plan:
     view = await ledger_of(archive, asked.field.model, run)
-    steps = steps_of(view, asked.field)
+    steps = await asyncio.to_thread(steps_of, view, asked.field)
     if steps is None:
         raise lacking(asked.field, [view])
     files = _within(steps.at(asked.step), asked.first, asked.last)
@@ -106,7 +120,7 @@ async def _of_newest(archive: Archive, asked: SeriesAsked) -> Plan:
         view = await archive.ledger(asked.field.model, entry.period)
         # The level of the newest run is that of all: without one in the request, another run could have another.
         level = runs[0].level if runs else None
-        steps = None if view is None else steps_of(view, asked.field, level)
+        steps = None if view is None else await asyncio.to_thread(steps_of, view, asked.field, level)
         views += [] if view is None else [view]
         if steps is not None:
             runs.append(steps)
