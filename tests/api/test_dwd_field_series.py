@@ -20,6 +20,7 @@ from store.stations import Station, merge
 from tests.api.conftest import eventually
 from tests.api.dwd_grib_oracle import ask, nearest_cell
 from tests.api.dwd_world import NOON, RUN, World, icon
+from tests.samples import SAMPLES, needs_samples
 
 PLACES = ((51.034, 9.366), (47.5, 2.0), (56.0, 12.0))
 POINTS = ";".join(f"{lat},{lon}" for lat, lon in PLACES)
@@ -447,3 +448,39 @@ def test_constants_are_valid_at_the_run_that_has_them(client, world, tmp_path):
     (expected,) = ask(world.grib(replace(key, level_type="time-invariant")), tmp_path, (51.0, 9.0))
     assert told["times"] == [{"valid_time": utc(RUN), "run": "2025040909", "lead_minutes": 0}]
     assert told["points"][0]["values"] == pytest.approx([expected["value"]], abs=1e-2)
+
+
+def test_fields_of_several_qualifiers_are_never_mixed(client, world, tmp_path):
+    """Aerosols of ICON-ART are at several wavelengths, which level type and level cannot tell apart."""
+    values = {}
+    for number, wavelength in enumerate(("wvl1/550", "wvl1/1064")):
+        key = replace(icon("t_2m", 60), level_type="wavelength", qualifiers=wavelength)
+        data = world.grib(icon("t_2m", 60), number)
+        keep(world, key, data)
+        values[wavelength] = ask(data, tmp_path)[0]["values"]
+    world.keep_fields(icon("clat"), icon("clon"))
+    query = f"{SERIES}&lat={PLACES[0][0]}&lon={PLACES[0][1]}"
+    index, _, _ = nearest_cell(world.grib(icon("clat")), world.grib(icon("clon")), tmp_path, PLACES[0])
+    refused = client.get(query)
+    assert refused.status_code == 404
+    assert (
+        "choose level_type and level (or qualifiers) from: wavelength wvl1/1064, wavelength wvl1/550"
+        in (refused.json()["detail"])
+    )
+    for wavelength, expected in values.items():
+        for address in (query, query.replace("/series?", "/point?")):
+            told = client.get(f"{address}&qualifiers={wavelength}").json()
+            assert (told["level_type"], told["qualifiers"]) == ("wavelength", wavelength)
+        (value,) = client.get(f"{query}&qualifiers={wavelength}").json()["points"][0]["values"]
+        assert value == pytest.approx(expected[index], abs=1e-4)
+
+
+@needs_samples
+def test_a_real_field_of_a_grid_without_positions_is_refused_by_number_and_uuid(client, world):
+    data = (SAMPLES / "dwd" / "icon-d2" / "icon-d2_icosahedral_2t_2020072800_000.grib2").read_bytes()
+    keep(world, icon(), data)
+    world.keep_fields(icon("clat"), icon("clon"))
+    for route in ("point", "series"):
+        answer = client.get(f"/v1/dwd/{route}?parameter=t_2m&lat=51&lon=9")
+        assert answer.status_code == 404
+        assert "grid 47.1, UUID c6b12daa91ad64045b26c1b6452a2a20, 542040 cells" in answer.json()["detail"]
