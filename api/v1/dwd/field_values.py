@@ -66,6 +66,13 @@ class Found:
     fault: str | None = None
 
 
+Values = dict[Place, tuple[Value, ...]]
+"""For each place the values of a file's messages in order."""
+
+_Name = tuple[str, tuple[Place, ...]]
+"""What is decoded: the digest of a file, and for which places."""
+
+
 class FieldReader:
     """Reads values through a bounded cache; `close` ends the decoder."""
 
@@ -74,6 +81,7 @@ class FieldReader:
         self._decoder = Decoder()
         self._positions = Positions(archive, downloads, self._decoder)
         self._values: BoundedCache[tuple[str, Place], tuple[Value, ...]] = BoundedCache(VALUES_KEPT)
+        self._flights: dict[_Name, asyncio.Task[Values]] = {}
         self._series = asyncio.Semaphore(SERIES_AT_ONCE)
         self._files = asyncio.Semaphore(AT_ONCE)
 
@@ -110,8 +118,7 @@ class FieldReader:
         new = [place for place, values in known.items() if values is None]
         try:
             if new:
-                async with self._files:
-                    known |= await self._decoded(model, file, kept, new)
+                known |= await self._shared(model, file, kept, tuple(new))
         except StoreUnavailable as fault:
             raise Unavailable("the archive does not answer; try again") from fault
         except (StoreError, FormatError) as fault:
@@ -119,9 +126,32 @@ class FieldReader:
             return Found(file, (), str(fault))
         return Found(file, tuple(known[place] or () for place in places))
 
-    async def _decoded(
-        self, model: str, file: StepFile, kept: Kept, places: Sequence[Place]
-    ) -> dict[Place, tuple[Value, ...]]:
+    async def _shared(self, model: str, file: StepFile, kept: Kept, places: tuple[Place, ...]) -> Values:
+        """The values of a file, decoded once for all who wait; it is decoded to the end also where nobody does."""
+        name = (kept.sha256, places)
+        flight = self._flights.get(name)
+        if flight is None:
+            await self._files.acquire()
+            flight = self._flights.get(name)
+            if flight is not None:
+                self._files.release()
+            else:
+                flight = asyncio.create_task(self._decoded(model, file, kept, places))
+                self._flights[name] = flight
+                flight.add_done_callback(lambda done: self._landed(name, done))
+        return await asyncio.shield(flight)
+
+    def _landed(self, name: _Name, flight: asyncio.Task[Values]) -> None:
+        del self._flights[name]
+        self._files.release()
+        if not flight.cancelled():
+            flight.exception()  # it was raised to whoever waited; where nobody did, the next request meets it again
+
+    async def _decoded(self, model: str, file: StepFile, kept: Kept, places: Sequence[Place]) -> Values:
+        known = {place: self._values.get((kept.sha256, place)) for place in places}
+        found = {place: values for place, values in known.items() if values is not None}
+        if len(found) == len(known):  # another request decoded it while this one waited for its turn
+            return found
         plain = await self._downloads.content(file.path, kept)
         grid = await asyncio.to_thread(_grid_of, plain, file.path)
         cells = None if grid is None else await self._positions.cells(model, file.run, grid, places)
@@ -135,7 +165,7 @@ class FieldReader:
         plain: bytes,
         places: Sequence[Place],
         cells: Sequence[Cell] | None,
-    ) -> dict[Place, tuple[Value, ...]]:
+    ) -> Values:
         """Decode a file and keep its values: in a thread, which ends its work also where nobody waits any more."""
         from dwd_assets.formats.grib_process import DecoderError  # noqa: PLC0415 - its child's
 
