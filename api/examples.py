@@ -371,6 +371,7 @@ EXAMPLES: dict[str, Json] = {
                     "step_minutes": 0,
                     "member": None,
                     "grid": "icosahedral",
+                    "qualifiers": "",
                 },
                 "station": None,
                 "source": {
@@ -416,6 +417,15 @@ EXAMPLES: dict[str, Json] = {
             {"name": "dry_bulb_temperature_at_2_meter_above_ground", "unit": "°C", "source_unit": "Grad C"}
         ],
         "rows": [{"time": "2025-04-09T00:00:00Z", "values": [1.9]}],
+        "missing": [
+            {
+                "start": "2025-04-09T01:00:00Z",
+                "end": "2025-04-09T02:00:00Z",
+                "reason": "no_row",
+                "detail": "the day's file has no row of these hours",
+                "ledger_href": "/v1/dwd/runs/poi/20250409",
+            }
+        ],
         "warnings": [],
         "next_cursor": paging.cursor("reports", "2025-04-09T01:00:00+00:00"),
         "attribution": _credit("hourly files merged into days; values as published"),
@@ -450,6 +460,7 @@ EXAMPLES: dict[str, Json] = {
         "parameter": "t_2m",
         "level_type": "single",
         "level": None,
+        "qualifiers": "",
         "member": None,
         "unit": "K",
         "grid": "regular",
@@ -459,6 +470,48 @@ EXAMPLES: dict[str, Json] = {
         "steps": [{"lead_minutes": 0, "valid_time": "2025-04-09T09:00:00Z", "value": 307.8447}],
         "missing_steps": 0,
         "unreadable": [],
+        "attribution": _credit("the value of the nearest grid point, unchanged"),
+    },
+    "FieldSeries": {
+        "model": "icon-d2",
+        "parameter": "t_2m",
+        "level_type": "single",
+        "level": None,
+        "qualifiers": "",
+        "member": None,
+        "unit": "K",
+        "run": None,
+        "times": [
+            {"valid_time": "2025-04-09T09:00:00Z", "run": "2025040909", "lead_minutes": 0},
+            {"valid_time": "2025-04-09T10:00:00Z", "run": "2025040909", "lead_minutes": 60},
+        ],
+        "points": [
+            {
+                "name": "10315",
+                "station_name": "MUENSTER/OSNABR.",
+                "requested": {"latitude_deg": 52.13, "longitude_deg": 7.7},
+                "grid_points": [
+                    {
+                        "latitude_deg": 52.12,
+                        "longitude_deg": 7.7,
+                        "grid": "regular",
+                        "distance_km": 1.112,
+                        "runs": ["2025040909"],
+                    }
+                ],
+                "values": [281.25, None],
+            }
+        ],
+        "missing": [
+            {
+                "valid_time": "2025-04-09T11:00:00Z",
+                "run": "2025040909",
+                "lead_minutes": 120,
+                "path": "weather/icon-d2/grib/2025040909/t_2m/"
+                "icon-d2_germany_regular-lat-lon_single-level_2025040909_002_2d_t_2m.grib2.lz4",
+                "reason": "not kept",
+            }
+        ],
         "attribution": _credit("the value of the nearest grid point, unchanged"),
     },
 }

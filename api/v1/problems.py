@@ -150,5 +150,6 @@ _REASONS = {
     412: "`If-Match` names other content.",
     416: "The range begins past the end.",
     429: "This address asked for more than its share; see `Retry-After`.",
-    503: "The archive does not answer, and nothing was read before; see `Retry-After`.",
+    503: "The archive does not answer and nothing was read before, or this needs more time than one request may take; "
+    "see `Retry-After`.",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from functools import cache
@@ -39,6 +40,22 @@ def ask(data: bytes, folder: Path, point: tuple[float, float] | None = None) -> 
     process.stdin.write(json.dumps([str(file), point]) + "\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
+
+
+def nearest_cell(
+    clat: bytes, clon: bytes, folder: Path, place: tuple[float, float]
+) -> tuple[int, tuple[float, float], float]:
+    """Index, position and distance in km of the cell whose middle is nearest, by trying all of them."""
+    lats, lons = (ask(data, folder)[0]["values"] for data in (clat, clon))
+
+    def km(index: int) -> float:
+        lat, lon, other_lat, other_lon = map(math.radians, (*place, lats[index], lons[index]))
+        cosine = math.sin(lat) * math.sin(other_lat)
+        cosine += math.cos(lat) * math.cos(other_lat) * math.cos(lon - other_lon)
+        return 6371.229 * math.acos(min(1.0, cosine))
+
+    index = min(range(len(lats)), key=km)
+    return index, (lats[index], lons[index]), km(index)
 
 
 @cache

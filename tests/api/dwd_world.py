@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -78,9 +79,13 @@ class World:
         assert file is not None
         return file.build(0)
 
-    def keep_reports(self, day: date, station: str) -> tuple[str, bytes]:
-        """Keep a day of a station's reports; gives its path and bytes."""
-        data = write(self.day(day, station))
+    def keep_reports(
+        self, day: date, station: str, without: Container[int] = frozenset()
+    ) -> tuple[str, bytes]:
+        """Keep a day of a station's reports without the rows of some hours; gives its path and bytes."""
+        whole = self.day(day, station)
+        rows = {moment: row for moment, row in whole.rows.items() if moment.hour not in without}
+        data = write(replace(whole, rows=rows))
         return self.keep_day(day, station, data), data
 
     def keep_day(self, day: date, station: str, data: bytes) -> str:

@@ -14,6 +14,7 @@ from tests.api.dwd_world import World, icon
 from tests.loops import run as run_loop
 
 POINT = "/v1/dwd/point?lat=51&lon=9&parameter=t_2m"
+SERIES = "/v1/dwd/series?lat=51&lon=9&parameter=t_2m"
 REPORTS = "/v1/dwd/stations/10315/reports"
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1"))
 
@@ -75,9 +76,11 @@ def test_who_asks_is_told_by_our_own_proxies_alone(peer, forwarded, asks):
 
 
 def test_series_are_limited_by_address_and_lists_are_not(posix, clock):
-    World(posix).keep_fields(icon(grid="regular"))
+    world = World(posix)
+    world.keep_fields(icon(grid="regular"))
+    world.keep_stations()
     app = create_app(settings(rate_per_minute=2), posix, clock)
-    asked = statuses(app, [(POINT, {}), (REPORTS, {}), (POINT, {}), ("/v1/dwd/stations/10315/forecast", {})])
+    asked = statuses(app, [(SERIES, {}), (REPORTS, {}), (POINT, {}), ("/v1/dwd/stations/10315/forecast", {})])
     assert [status for status, _ in asked] == [200, 200, 429, 429]
     assert 1 <= int(asked[2][1]) <= 30
     assert statuses(app, [(POINT, {})], peer="192.0.2.2")[0][0] == 200
@@ -87,12 +90,14 @@ def test_series_are_limited_by_address_and_lists_are_not(posix, clock):
 
 
 def test_behind_a_configured_proxy_each_client_has_its_own_share(posix, clock):
+    World(posix).keep_stations()
     app = create_app(settings(rate_per_minute=1, trusted_proxies="10.0.0.0/8"), posix, clock)
     asked = [(REPORTS, {"x-forwarded-for": f"198.51.100.{index}"}) for index in (1, 2, 1)]
     assert [status for status, _ in statuses(app, asked, peer="10.1.1.1")] == [200, 200, 429]
 
 
 def test_with_no_limit_there_is_none(posix, clock):
+    World(posix).keep_stations()
     app = create_app(settings(rate_per_minute=0), posix, clock)
     assert statuses(app, [(REPORTS, {})] * 300) == [(200, None)] * 300
 

@@ -1,18 +1,17 @@
 """`/v1/dwd/point`: the values that eccodes finds in the same files, over all steps of a run."""
 
-import math
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from api.v1.dwd.points import Points
+from api.v1.dwd.decoder import Decoder
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.paths import archive_path
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from store.ledger import Kept
 from tests.api.conftest import eventually
-from tests.api.dwd_grib_oracle import ask
+from tests.api.dwd_grib_oracle import ask, nearest_cell
 from tests.api.dwd_world import NOON, RUN, World, icon
 from tests.api.world import Switched
 
@@ -35,7 +34,7 @@ def decoder():
 @pytest.fixture
 def client(serve, world, decoder, monkeypatch):
     """A server whose decoder is that of all tests here: its start takes longer than all that is asked of it."""
-    monkeypatch.setattr(Points, "_decoder", lambda _: decoder)
+    monkeypatch.setattr(Decoder, "worker", decoder)
     return serve(rate_per_minute=0)
 
 
@@ -46,23 +45,14 @@ def keep_run(world, run=RUN, steps=STEPS, **changes):
     return keys
 
 
-def nearest_cell(world, tmp_path, place):
-    """Index, position and distance in km of the cell whose middle is nearest, by trying all of them."""
-    lats, lons = (ask(world.grib(icon(name)), tmp_path)[0]["values"] for name in ("clat", "clon"))
-
-    def km(index):
-        lat, lon, other_lat, other_lon = map(math.radians, (*place, lats[index], lons[index]))
-        cosine = math.sin(lat) * math.sin(other_lat)
-        cosine += math.cos(lat) * math.cos(other_lat) * math.cos(lon - other_lon)
-        return 6371.229 * math.acos(min(1.0, cosine))
-
-    index = min(range(len(lats)), key=km)
-    return index, (lats[index], lons[index]), km(index)
+def positions(world):
+    """CLAT and CLON of the simulated cells."""
+    return world.grib(icon("clat")), world.grib(icon("clon"))
 
 
 def test_on_triangles_the_series_is_that_of_the_nearest_cell(client, world, tmp_path):
     keys = keep_run(world)
-    index, (lat, lon), km = nearest_cell(world, tmp_path, PLACE)
+    index, (lat, lon), km = nearest_cell(*positions(world), tmp_path, PLACE)
     told = client.get(f"{POINT}t_2m").json()
     assert told["position"] == {
         "latitude_deg": pytest.approx(lat, abs=1e-5),
@@ -252,7 +242,7 @@ def test_what_was_made_here_says_so(client, world):
 def test_points_are_served_from_every_backend(store, serve, tmp_path):
     world = World(Switched(store))
     keep_run(world)
-    index, _, _ = nearest_cell(world, tmp_path, PLACE)
+    index, _, _ = nearest_cell(*positions(world), tmp_path, PLACE)
     told = serve(world.store).get(f"{POINT}t_2m").json()
     (message,) = ask(world.grib(icon(step=60)), tmp_path)
     assert told["steps"][1]["value"] == pytest.approx(message["values"][index], abs=1e-4)

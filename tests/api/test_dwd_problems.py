@@ -24,6 +24,7 @@ ROUTES = {
     "/v1/dwd/stations/10315/reports": models.Reports,
     "/v1/dwd/stations/10315/forecast?element=TTT": models.Forecast,
     "/v1/dwd/point?lat=51&lon=9&parameter=t_2m": models.PointSeries,
+    "/v1/dwd/series?stations=10315&parameter=t_2m": models.FieldSeries,
 }
 
 
@@ -93,7 +94,7 @@ def test_refusals_are_problems_that_name_field_and_request(client):
 
 def test_bad_parts_of_the_path_are_refused_by_their_names(client):
     for address, name in [
-        ("/v1/dwd/runs/ICON/2025040909", "collection"),
+        ("/v1/dwd/runs/ICON_D2/2025040909", "collection"),
         ("/v1/dwd/runs/icon-d2/2025040999", "period"),
         ("/v1/dwd/runs/icon-d2/20250431", "period"),
         ("/v1/dwd/runs/icon-d2/%D9%A2025040909", "period"),
@@ -172,8 +173,8 @@ def test_the_openapi_document_is_valid_and_tells_of_problems(client):
     document = client.get("/openapi.json").json()
     OpenAPIV31SpecValidator(document).validate()
     operations = {path: item["get"] for path, item in document["paths"].items() if path.startswith("/v1/dwd")}
-    assert len(operations) == 8
-    assert len({operation["operationId"] for operation in operations.values()}) == 8
+    assert len(operations) == 9
+    assert len({operation["operationId"] for operation in operations.values()}) == 9
     for path, operation in operations.items():
         assert operation["summary"], path
         assert "422" not in operation["responses"], path

@@ -140,6 +140,7 @@ def test_files_are_listed_with_provenance_and_filtered(client, world):
     assert file["source"]["etag"] == '"5f-1"'
     assert file["field"]["step_minutes"] == 60
     assert client.head(file["href"]).headers["content-length"] == str(file["stored_bytes"])
+    world.keep_stations()
     assert walk(client, f"{address}?station=10315") == []
 
 

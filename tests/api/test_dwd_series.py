@@ -205,8 +205,9 @@ def test_without_days_the_reports_are_of_yesterday_and_today(reader):
 
 
 def test_a_station_without_reports_has_no_rows(reader):
-    page = reader.get(f"/v1/dwd/stations/99999/reports?start={DAY}&end={DAY}").json()
+    page = reader.get(f"/v1/dwd/stations/10637/reports?start={DAY}&end={DAY}").json()
     assert (page["rows"], page["next_cursor"]) == ([], None)
+    assert reader.get(f"/v1/dwd/stations/99999/reports?start={DAY}&end={DAY}").status_code == 404
 
 
 def test_a_cell_that_is_no_number_is_missing_and_told(client, world):
@@ -226,7 +227,7 @@ def test_a_cell_that_is_no_number_is_missing_and_told(client, world):
 def test_what_is_no_range_of_days_is_refused_by_its_name(reader):
     refused = [
         ("start=2025-04-31", "start"),
-        ("start=20250401", "start"),
+        ("start=2025-0401", "start"),
         ("start=0001-01-01", "start"),
         ("end=0001-01-01", "end"),
         ("start=2025-04-09&end=2025-04-08", "start"),
@@ -237,6 +238,13 @@ def test_what_is_no_range_of_days_is_refused_by_its_name(reader):
     for query, name in refused:
         answer = reader.get(f"/v1/dwd/stations/10315/reports?{query}")
         assert (answer.status_code, answer.json()["errors"][0]["name"]) == (400, name), query
+
+
+def plain_elements(kmz):
+    """The names of all elements, in their order in the file."""
+    with zipfile.ZipFile(io.BytesIO(kmz)) as archive:
+        root = ET.fromstring(archive.read(archive.namelist()[0]))
+    return [each.get(f"{DWD}elementName") for each in root.iter(f"{DWD}Forecast")]
 
 
 def plain_series(kmz, element):
@@ -265,14 +273,32 @@ def test_a_forecast_is_the_series_in_the_file_with_its_unit(reader, read_world):
     assert reader.get(told["file_href"]).content == kmz
 
 
-def test_without_an_element_a_forecast_tells_which_there_are(reader):
+def test_without_an_element_a_forecast_has_the_usual_ones_and_a_list_of_all(reader, read_world):
     told = reader.get("/v1/dwd/stations/10315/forecast").json()
-    assert (told["series"], told["times"]) == ([], [])
+    there = plain_elements(read_world.kmz(RUN, "10315"))
+    usual = ("TTT", "Td", "FF", "FX1", "DD", "N", "PPPP", "RR1c", "ww", "SunD1")
+    assert [series["element"] for series in told["series"]] == [name for name in usual if name in there]
+    for series in told["series"]:
+        assert series["values"] == plain_series(read_world.kmz(RUN, "10315"), series["element"])[1]
+    assert len(told["times"]) == len(told["series"][0]["values"]) > 0
+    assert [each["element"] for each in told["elements"]] == there
     assert {"element": "TTT", "unit": "K", "description": "temperature 2 m above the surface"} in told[
         "elements"
     ]
-    refused = reader.get("/v1/dwd/stations/10315/forecast?element=TTT,XYZ")
+
+
+def test_every_element_of_a_forecast_can_be_asked_for_at_once(reader, read_world):
+    told = reader.get("/v1/dwd/stations/10315/forecast?element=*").json()
+    assert [series["element"] for series in told["series"]] == plain_elements(read_world.kmz(RUN, "10315"))
+    assert told["elements"] == []
+
+
+def test_elements_may_be_spelled_in_any_case_that_means_one_and_unknown_ones_are_refused(reader):
+    told = reader.get("/v1/dwd/stations/10315/forecast?element=ttt,TD,TTT").json()
+    assert [series["element"] for series in told["series"]] == ["TTT", "Td"]
+    refused = reader.get("/v1/dwd/stations/10315/forecast?element=TTT,TTTT")
     assert (refused.status_code, refused.json()["errors"][0]["name"]) == (400, "element")
+    assert "nearest: TTT" in refused.json()["detail"]
 
 
 def test_a_forecast_is_of_the_newest_issue_that_has_the_station(reader):

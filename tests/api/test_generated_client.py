@@ -157,6 +157,14 @@ def test_reports_and_forecasts_of_a_station(package, client, raw):
     assert len(series.values) == len(forecast.times)
 
 
+def test_a_series_at_points(package, client, raw):
+    asked = {"parameter": "t_2m", "points": "51.034,9.366;52.0,8.0", "run": "2025-04-09T09:00Z"}
+    series = package("api.dwd_archive.dwd_series").sync(client=client, **asked)
+    assert timed(series.to_dict()) == raw(f"/v1/dwd/series?{httpx.QueryParams(asked)}")
+    assert [one.valid_time.hour for one in series.times] == [9, 10]
+    assert [len(point.values) for point in series.points] == [2, 2]
+
+
 def test_a_refusal_is_a_problem_with_its_parts(package, client):
     answer = package("api.radar.latest").sync_detailed(client=client, product="nonsense")
     assert answer.status_code == 400

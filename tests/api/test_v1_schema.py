@@ -25,6 +25,7 @@ from store.posix import PosixStore
 from tests.api import abundance
 from tests.api.abundance import DAY, IMAGE, PLACE, STATION
 from tests.api.conftest import TOKEN, serving, settings
+from tests.api.dwd_world import RUN
 from tests.api.world import Clock
 
 EVENTS = "/v1/events"
@@ -35,6 +36,9 @@ EXAMPLES = 8
 
 FEWEST_ANSWERED = 0.4
 """Of all requests, those that are to be answered with what was asked for."""
+
+NEEDED = {"dwdSeries": ("points",)}
+"""Parameters by operation that stand in for others: none of them is required, one of them is."""
 
 HEADERS = st.sampled_from(
     [
@@ -92,6 +96,16 @@ def known(world) -> dict[str, list]:
         "model": ["icon-d2"],
         "level_type": ["single"],
         "dwdPoint level": [None],
+        "dwdSeries level": [None],
+        "dwdSeries lat": [None],
+        "dwdSeries lon": [None],
+        "dwdSeries start": [f"{RUN:%Y-%m-%dT%H:%MZ}"],
+        "dwdSeries end": [DAY.isoformat()],
+        "dwdSeries step": [None],
+        "points": [f"{PLACE[0]},{PLACE[1]};52,8"],
+        "stations": [None],
+        "qualifiers": [None],
+        "format": ["json", "csv"],
         "member": [None],
         "step": [0, 60],
         "state": ["partial", "waiting"],
@@ -136,7 +150,8 @@ def real(draw, operation, values):
         given_values = {}
         for one in parameters.items:
             value = draw(st.sampled_from(values.get(f"{identity} {one.name}") or values[one.name]))
-            if value is not None and (one.is_required or draw(st.integers(0, 3)) == 0):
+            is_needed = one.is_required or one.name in NEEDED.get(identity, ())
+            if value is not None and (is_needed or draw(st.integers(0, 3)) == 0):
                 given_values[one.name] = value
         return given_values
 

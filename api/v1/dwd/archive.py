@@ -22,6 +22,7 @@ from api.flights import Flights
 from api.opener import StoreSource
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import parse_archive_path
+from dwd_assets.formats.spelling import station_key
 from store import keys, ledger, stations
 from store.ledger import Ledger, Summary
 from store.objects import ObjectMissing, StoreError, StoreUnavailable
@@ -49,6 +50,7 @@ LEDGERS_BYTES = 96_000_000
 """Bound of the ledgers that are kept, by their bytes at rest (parsed, some three times that)."""
 
 _SUFFIX = ".json"
+_OF_A_STATION = ("-MOSMIX.kmz", "-BEOB.csv")
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -113,14 +115,53 @@ class LedgerView:
     @cached_property
     def fields(self) -> Mapping[str, FieldKey]:
         """The fields that are kept, by path."""
-        parsed = ((path, parse_archive_path(path)) for path in self.paths)
-        return {path: key for path, key in parsed if isinstance(key, FieldKey)}
+        return _fields(self.paths)
 
     @cached_property
     def by_station(self) -> Mapping[str, str]:
-        """The path of each station's file, by the station's id without the `_` that pad it."""
-        names = ((path.rpartition("/")[2].partition("-"), path) for path in self.paths)
-        return {station.rstrip("_"): path for (station, dash, _), path in names if dash}
+        """The path of each station's file that is kept, by `station_key`."""
+        return _by_station(self.paths)
+
+    @cached_property
+    def missing_by_station(self) -> Mapping[str, str]:
+        """The path of each station's file that is expected and not kept, by `station_key`."""
+        return _by_station(self.ledger.missing)
+
+    @cached_property
+    def stations(self) -> frozenset[str]:
+        """The stations whose files are kept or expected, by `station_key`."""
+        return frozenset((*self.by_station, *self.missing_by_station))
+
+    def fields_of(self, parameter: str) -> Mapping[str, FieldKey]:
+        """The fields of a parameter that are kept, by path; of a large run a small part of `fields`."""
+        return _fields_of(parameter, self.ledger.kept)
+
+    def missing_fields_of(self, parameter: str) -> Mapping[str, FieldKey]:
+        """The fields of a parameter that are expected and not kept, by path."""
+        return _fields_of(parameter, self.ledger.missing)
+
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        """The parameters of which a field is kept or expected."""
+        folders = (path.split("/") for path in (*self.ledger.kept, *self.ledger.missing))
+        return frozenset(parts[4] for parts in folders if len(parts) == 6 and parts[2] == "grib")
+
+
+def _fields(paths: Iterable[str]) -> Mapping[str, FieldKey]:
+    parsed = ((path, parse_archive_path(path)) for path in paths)
+    return {path: key for path, key in parsed if isinstance(key, FieldKey)}
+
+
+def _fields_of(parameter: str, paths: Iterable[str]) -> Mapping[str, FieldKey]:
+    """The fields of a parameter, without parsing the paths of others: a run may have a hundred thousand."""
+    fields = _fields(path for path in paths if f"/{parameter}/" in path)
+    return {path: key for path, key in fields.items() if key.parameter == parameter}
+
+
+def _by_station(paths: Iterable[str]) -> Mapping[str, str]:
+    """Paths of forecasts and reports by `station_key`; fields have no station."""
+    names = ((path.rpartition("/")[2].partition("-"), path) for path in paths if path.endswith(_OF_A_STATION))
+    return {station_key(station): path for (station, dash, _), path in names if dash}
 
 
 @dataclass(slots=True)
@@ -235,6 +276,10 @@ class Archive:
         """The catalogue of stations, by id. Raises `Unavailable`."""
         return (await self._stations.get("")).known
 
+    async def stations_by_key(self) -> Mapping[str, Station]:
+        """The catalogue of stations, by `station_key`. Raises `Unavailable`."""
+        return (await self._stations.get("")).by_key
+
     async def summaries(self, entries: Iterable[Entry]) -> list[Summary]:
         """The summaries of some periods, without those that are gone. Raises `Unavailable`."""
         found = await asyncio.gather(*map(self._summary, entries))
@@ -285,9 +330,14 @@ class Archive:
         return _Stations(etag, stations.read(store))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Stations:
     """The catalogue, and its version."""
 
     etag: str
     known: Mapping[str, Station]
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Station]:
+        """The stations by `station_key`."""
+        return {station_key(name): station for name, station in self.known.items()}

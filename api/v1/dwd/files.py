@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from api.v1.dwd.archive import LedgerView
+from api.v1.dwd.archive import Archive, LedgerView
+from api.v1.dwd.known import check_parameter, station
 from api.v1.dwd.models import ArchiveFile, EarlierContent, FieldName, FileSource
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import version_path
+from dwd_assets.formats.spelling import station_key
 from store.ledger import Earlier, Kept, Source
 
 
@@ -24,11 +26,19 @@ class Wanted:
     def takes(self, path: str, view: LedgerView) -> bool:
         """Whether a file is asked for."""
         key = view.fields.get(path)
-        if self.station is not None and _station(path, key) != self.station.rstrip("_"):
+        if self.station is not None and _station(path, key) != self.station:
             return False
         if self.parameter is not None and (key is None or key.parameter != self.parameter):
             return False
         return self.step is None or (key is not None and key.step_minutes == self.step)
+
+
+async def check(archive: Archive, view: LedgerView, wanted: Wanted) -> None:
+    """Raise `NotFound`, which names the nearest ones, for a parameter or station that is not known; `Unavailable`."""
+    if wanted.parameter is not None:
+        check_parameter(view, wanted.parameter)
+    if wanted.station is not None:
+        await station(archive, wanted.station, [view])
 
 
 def page(
@@ -54,7 +64,7 @@ def _first(paths: Iterator[str], count: int) -> Iterator[str]:
 
 
 def _station(path: str, key: FieldKey | None) -> str | None:
-    return None if key is not None else path.rpartition("/")[2].partition("-")[0].rstrip("_")
+    return None if key is not None else station_key(path.rpartition("/")[2].partition("-")[0])
 
 
 def _file(path: str, kept: Kept, key: FieldKey | None, base: str) -> ArchiveFile:
@@ -83,6 +93,7 @@ def _field(key: FieldKey) -> FieldName:
         step_minutes=key.step_minutes,
         member=key.member,
         grid=key.grid,
+        qualifiers=key.qualifiers,
     )
 
 

@@ -12,10 +12,12 @@ from api.errors import NotFound, Unavailable
 from api.v1.dwd.archive import Archive, LedgerView
 from api.v1.dwd.downloads import Downloads
 from api.v1.dwd.files import href
+from api.v1.dwd.known import ledger_of, periods, station
 from api.v1.dwd.models import Element, ElementSeries, Forecast, unchanged
 from api.v1.problems import bad
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.mosmix_units import meaning
+from dwd_assets.formats.spelling import nearest, station_key
 from store.objects import StoreError
 
 if TYPE_CHECKING:  # numpy, which an API that serves no forecasts need not import
@@ -28,6 +30,12 @@ ISSUES_LOOKED_AT = 8
 
 FORECASTS_KEPT = 128
 """Parsed forecasts that are kept, a quarter of a megabyte each."""
+
+USUAL = ("TTT", "Td", "FF", "FX1", "DD", "N", "PPPP", "RR1c", "ww", "SunD1")
+"""Elements whose series a forecast has where none is asked for, as far as the forecast has them."""
+
+ALL = "*"
+"""What asks for the series of every element."""
 
 Product = Literal["L", "S"]
 
@@ -42,16 +50,17 @@ class Forecasts:
         self._turns = asyncio.Semaphore(2)
 
     async def forecast(
-        self, station: str, product: Product, issue: str | None, elements: Sequence[str], base: str
+        self, name: str, product: Product, issue: str | None, elements: Sequence[str], base: str
     ) -> Forecast:
-        """A station's forecast. Raises `NotFound`, `BadParameters` for an element it has not, `Unavailable`."""
-        view, path = await self._file(station, product, issue)
+        """A station's forecast: of the elements, of all of them for `ALL`, without any of the usual ones.
+
+        Raises `NotFound`, `BadParameters` for an element it does not have, `Unavailable`.
+        """
+        view, path = await self._file(name, product, issue)
         parsed = await self._read(view, path)
-        for element in elements:
-            if element not in parsed.elements:
-                raise bad("element", f"{element!r} is none of this forecast; without element it lists them")
+        names = _names(parsed, elements)
         return Forecast(
-            station=parsed.station,
+            station=station_key(parsed.station),
             name=parsed.name,
             latitude_deg=parsed.latitude_deg,
             longitude_deg=parsed.longitude_deg,
@@ -59,28 +68,30 @@ class Forecasts:
             product=product,
             issue=view.ledger.period,
             issued=parsed.issued,
-            times=list(parsed.steps) if elements else [],
-            series=[_series(parsed, element) for element in elements],
+            times=list(parsed.steps),
+            series=[_series(parsed, name) for name in names],
             elements=[] if elements else [_element(name) for name in parsed.elements],
             file_href=href(path, base),
             attribution=unchanged("an extract; values as published"),
         )
 
-    async def _file(self, station: str, product: Product, issue: str | None) -> tuple[LedgerView, str]:
+    async def _file(self, name: str, product: Product, issue: str | None) -> tuple[LedgerView, str]:
         collection = f"mosmix-{product.lower()}"
-        if issue is not None:
-            issues = [issue]
-        else:
-            newest = (await self._archive.index()).of(collection)[:ISSUES_LOOKED_AT]
-            issues = [entry.period for entry in newest]
-        for period in issues:
-            view = await self._archive.ledger(collection, period)
-            path = None if view is None else view.by_station.get(station.rstrip("_"))
-            if view is not None and path is not None:
+        views = await self._views(collection, issue)
+        for view in views:
+            path = view.by_station.get(name)
+            if path is not None:
                 return view, path
-        raise NotFound(
-            f"the archive has no MOSMIX_{product} of {station}" + (f" of {issue}" if issue else "")
-        )
+        await station(self._archive, name, views)
+        where = f"issue {issue}" if issue else f"the newest {ISSUES_LOOKED_AT} issues"
+        raise NotFound(f"no MOSMIX_{product} of station {name!r} in {where}")
+
+    async def _views(self, collection: str, issue: str | None) -> list[LedgerView]:
+        if issue is not None:
+            return [await ledger_of(self._archive, collection, issue)]
+        newest = (await periods(self._archive, collection))[:ISSUES_LOOKED_AT]
+        views = [await self._archive.ledger(collection, entry.period) for entry in newest]
+        return [view for view in views if view is not None]
 
     async def _read(self, view: LedgerView, path: str) -> StationForecast:
         kept = view.ledger.kept[path]
@@ -96,6 +107,27 @@ class Forecasts:
             raise Unavailable("the archive does not answer, or holds what cannot be read") from fault
         self._parsed.put(kept.sha256, parsed)
         return parsed
+
+
+def _names(parsed: StationForecast, elements: Sequence[str]) -> Sequence[str]:
+    """The elements that are asked for as the forecast spells them. Raises `BadParameters`."""
+    if ALL in elements:
+        return tuple(parsed.elements)
+    if not elements:
+        return [name for name in USUAL if name in parsed.elements]
+    return tuple(dict.fromkeys(_name(parsed, element) for element in elements))
+
+
+def _name(parsed: StationForecast, element: str) -> str:
+    """An element as the forecast spells it, or else the only one of the same letters in another case."""
+    if element in parsed.elements:
+        return element
+    alike = [name for name in parsed.elements if name.casefold() == element.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    near = ", ".join(alike or nearest(element, parsed.elements))
+    told = f"; nearest: {near}" if near else ""
+    raise bad("element", f"this forecast has no {element[:80]!r}{told}; omit element for a list, * is all")
 
 
 def _parse(stored: bytes, path: str) -> StationForecast:

@@ -18,6 +18,12 @@ RunKind = Literal["run", "issue", "day"]
 """A run of a model, an issue of MOSMIX, a day of reports."""
 
 
+MissingReason = Literal[
+    "no_ledger", "not_listed", "not_kept", "failed", "unreadable", "not_fetched", "no_row"
+]
+"""Why an hour has no report."""
+
+
 class Attribution(Document):
     """Whose data these are, and what was done to them."""
 
@@ -135,6 +141,10 @@ class FieldName(Document):
     step_minutes: int
     member: int | None
     grid: Grid
+    qualifiers: str = Field(
+        description="of a layer, a wavelength or another surface: folders of the v1 tree, else empty",
+        examples=["", "wvl1/550"],
+    )
 
 
 class ArchiveFile(Document):
@@ -199,6 +209,21 @@ class ReportRow(Document):
     values: list[float | None]
 
 
+class MissingHours(Document):
+    """Hours that were due and have no report; `start` and `end` are the first and the last of them."""
+
+    start: datetime
+    end: datetime
+    reason: MissingReason = Field(
+        description="`no_ledger`: the archive did not follow that day; `not_listed`: the day's ledger neither has nor "
+        "expects a file of the station; `not_kept`: the file is expected and not kept; `failed`: it came and was not "
+        "right; `unreadable`: it is kept and cannot be read; `not_fetched`: the rows were gone from the server before "
+        "they were fetched; `no_row`: the file has no row of the hour"
+    )
+    detail: str
+    ledger_href: str | None = Field(description="the day's ledger; null where there is none")
+
+
 class Reports(Document):
     """Reports of a station, oldest first."""
 
@@ -207,6 +232,9 @@ class Reports(Document):
     end: date
     columns: list[ReportColumn]
     rows: list[ReportRow]
+    missing: list[MissingHours] = Field(
+        description="hours of the asked days up to the last row of this page, or to now, that have no row"
+    )
     warnings: list[str] = Field(description="cells that hold no number, days that cannot be read")
     next_cursor: str | None
     attribution: Attribution
@@ -227,7 +255,7 @@ class ElementSeries(Element):
 
 
 class Forecast(Document):
-    """A station's forecast; without `element`, what elements it has."""
+    """A station's forecast: series of the elements that are asked for; without `element`, of the usual ones."""
 
     station: str
     name: str
@@ -239,7 +267,7 @@ class Forecast(Document):
     issued: datetime
     times: list[datetime]
     series: list[ElementSeries]
-    elements: list[Element] = Field(description="all that there are, where none was asked for")
+    elements: list[Element] = Field(description="without `element`, all that the forecast has; else empty")
     file_href: str
     attribution: Attribution
 
@@ -267,7 +295,7 @@ class UnreadableFile(Document):
 
 
 class PointSeries(Document):
-    """A parameter at the grid point nearest to a position, over all steps that are kept."""
+    """A parameter at the grid point nearest to a position, over all steps that are kept, or at one of them."""
 
     model: str
     run: str
@@ -276,6 +304,7 @@ class PointSeries(Document):
     parameter: str
     level_type: LevelType
     level: int | None
+    qualifiers: str = Field(description="of a layer, a wavelength or another surface, else empty")
     member: int | None
     unit: str | None
     grid: Grid
@@ -285,6 +314,58 @@ class PointSeries(Document):
     steps: list[PointStep]
     missing_steps: int = Field(description="steps of this field that are expected and not kept")
     unreadable: list[UnreadableFile]
+    attribution: Attribution
+
+
+class SeriesTime(Document):
+    """A valid time, and the run that its values are of; `lead_minutes` after that run."""
+
+    valid_time: datetime
+    run: str = Field(examples=["2026112103"])
+    lead_minutes: int
+
+
+class GridPoint(Position):
+    """The grid point, or the middle of the triangle, that the values of some runs are of."""
+
+    grid: Grid
+    distance_km: float
+    runs: list[str]
+
+
+class SeriesPoint(Document):
+    """A point or station, with a value for each of `times`: null where the field has none there."""
+
+    name: str = Field(description="the station's id, or the number of the point, from 1", examples=["10315"])
+    station_name: str | None = Field(description="null for a point")
+    requested: Position
+    grid_points: list[GridPoint] = Field(description="several if the grid is another one in some of the runs")
+    values: list[float | None]
+
+
+class MissingStep(SeriesTime):
+    """A valid time that should be in the series and is not."""
+
+    path: str
+    reason: str = Field(description="`not kept`, or why the file cannot be read")
+
+
+class FieldSeries(Document):
+    """A parameter at points or stations over valid times, each of one run."""
+
+    model: str
+    parameter: str
+    level_type: LevelType
+    level: int | None
+    qualifiers: str = Field(description="of a layer, a wavelength or another surface, else empty")
+    member: int | None
+    unit: str | None
+    run: str | None = Field(
+        description="the run that was asked for; null: of each time the newest that has it"
+    )
+    times: list[SeriesTime]
+    points: list[SeriesPoint]
+    missing: list[MissingStep]
     attribution: Attribution
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from api.errors import NotFound
-from api.v1.dwd.archive import Archive, Entry, LedgerView, Place, place_of
+from api.v1.dwd.archive import Archive, Entry, Place, place_of
+from api.v1.dwd.known import periods
 from api.v1.dwd.models import (
     CorrectedValue,
     FailedFile,
@@ -36,8 +36,11 @@ async def newest(
     after: Place | None,
     now: datetime,
 ) -> tuple[list[Summary], Place | None]:
-    """A page of summaries, newest first, and the place after which the next one begins. Raises `Unavailable`."""
-    entries = (await archive.index()).of(collection)
+    """A page of summaries, newest first, and the place after which the next one begins.
+
+    Raises `NotFound` for a collection that the archive does not have, `Unavailable`.
+    """
+    entries = (await archive.index()).entries if collection is None else await periods(archive, collection)
     left = [entry for entry in entries if after is None or entry.place < after]
     if state is None:
         page = left[:limit]
@@ -56,14 +59,6 @@ async def newest(
 
 def _end(page: list[Entry], left: list[Entry]) -> Place | None:
     return page[-1].place if page and len(page) < len(left) else None
-
-
-async def ledger_of(archive: Archive, collection: str, period: str) -> LedgerView:
-    """The ledger of a period. Raises `NotFound`, `Unavailable`."""
-    view = await archive.ledger(collection, period)
-    if view is None:
-        raise NotFound(f"nothing is known of {collection} {period}")
-    return view
 
 
 def run(told: Summary, now: datetime, base: str) -> Run:

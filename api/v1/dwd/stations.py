@@ -44,11 +44,13 @@ def parse_box(text: str) -> Box:
     return Box(west, south, east, north)
 
 
-def parse_point(text: str) -> tuple[float, float]:
-    """Latitude and longitude of `lat,lon`. Raises `BadParameters`."""
-    lat, lon = _numbers("near", text, 2)
+def parse_point(text: str, name: str) -> tuple[float, float]:
+    """Latitude and longitude of `lat,lon` in a parameter of this name. Raises `BadParameters`."""
+    lat, lon = _numbers(name, text, 2)
     if abs(lat) > 90 or abs(lon) > 180:
-        raise bad("near", "wanted is lat,lon in degrees")
+        raise bad(
+            name, f"{text[:40]!r} is not a valid lat,lon: latitude -90 to 90, longitude -180 to 180 degrees"
+        )
     return lat, lon
 
 

@@ -5,10 +5,13 @@ import type { Forecast, Latest, ProductList, RunPage, Scan, ScanPage, SiteList, 
 /** The server did not answer, or not with what was asked for; `away` where it may well do so later. */
 export class ApiFault extends Error {
   readonly away: boolean;
+  /** The status of the answer, 0 without one. */
+  readonly status: number;
 
-  constructor(message: string, away: boolean) {
+  constructor(message: string, away: boolean, status = 0) {
     super(message);
     this.away = away;
+    this.status = status;
   }
 }
 
@@ -46,7 +49,7 @@ async function json<T>(path: string, query: Query = {}): Promise<T> {
 async function refusal(answer: Response): Promise<ApiFault> {
   const told = (await answer.json().catch(() => ({}))) as { detail?: unknown };
   const reason = typeof told.detail === "string" ? told.detail : `the server answered ${answer.status}`;
-  return new ApiFault(reason, answer.status >= 500);
+  return new ApiFault(reason, answer.status >= 500, answer.status);
 }
 
 export const sites = (): Promise<SiteList> => json("/v1/sites");
@@ -94,4 +97,9 @@ export const stations = (bbox: string): Promise<StationPage> => json("/v1/dwd/st
 export const forecast = (station: string): Promise<Forecast> =>
   json(`/v1/dwd/stations/${encodeURIComponent(station)}/forecast`, { element: "TTT,FF,RR1c" });
 
-export const runs = (collection: string): Promise<RunPage> => json("/v1/dwd/runs", { collection, limit: 16 });
+/** The newest runs of a collection; none where the archive does not have it (yet). */
+export const runs = (collection: string): Promise<Pick<RunPage, "items">> =>
+  json<RunPage>("/v1/dwd/runs", { collection, limit: 16 }).catch((fault: unknown) => {
+    if (fault instanceof ApiFault && fault.status === 404) return { items: [] };
+    throw fault;
+  });
