@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib import GribMessage
-from dwd_assets.formats.grib_child import COUNT, NUMBERS, REQUEST, VALUES
+from dwd_assets.formats.grib_child import COUNT, NAMES, NUMBERS, REQUEST, VALUES
 from dwd_assets.formats.grib_grid import (
     LAT_LON_TEMPLATE,
     UNSTRUCTURED_TEMPLATE,
@@ -55,6 +55,16 @@ class FieldValues:
     units: str
     grid: LatLonGrid | None
     values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """What eccodes calls a field; `unknown` where it has no name. standard_name: of the CF conventions."""
+
+    short_name: str
+    name: str
+    units: str
+    standard_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,11 @@ class GribWorker:
     def values(self, data: bytes, name: str) -> tuple[FieldValues, ...]:
         """Every field of a file, in order."""
         return tuple(self._values(message, sections, name) for message, sections in split(data, name))
+
+    def names(self, data: bytes, name: str) -> tuple[FieldNames, ...]:
+        """What every field of a file is called, in order; no value is decoded."""
+        answers = (self._process.ask(*_request(NAMES, sections), name) for _, sections in split(data, name))
+        return tuple(FieldNames(*answer.text.split("\t")) for answer in answers)
 
     def check(self, data: bytes, name: str) -> None:
         """Decode every field of a file and give nothing back: what cannot be decoded raises."""

@@ -162,3 +162,14 @@ def test_a_grid_of_another_template_or_a_short_one_is_not_one_of_triangles():
         read_native_grid(GRID.section(), "x")
     with pytest.raises(FormatError, match=r"^x: section 3 has 34 bytes, with template 101 it has 35"):
         read_native_grid(GRID.section()[:34], "x")
+
+
+def test_axes_are_the_positions_of_rows_and_columns():
+    for grid in (GRID, SOUTHWARD, ROUND, LatLonGrid(4, 2, 0, 180_000_000, 1_000_000, 90_000_000)):
+        lat, lon = grid.axes_deg()
+        assert (lat.shape, lon.shape) == ((grid.rows,), (grid.columns,))
+        assert lon[0] == pytest.approx(grid.position(0)[1])
+        assert (lon[1:] > lon[:-1]).all()
+        for row, column in ((0, 0), (grid.rows - 1, grid.columns - 1), (1, 2)):
+            expected = grid.position(row * grid.columns + column)
+            assert (lat[row], (lon[column] + 180) % 360 - 180) == pytest.approx(expected)

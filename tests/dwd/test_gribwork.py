@@ -18,7 +18,7 @@ from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib import scan
 from dwd_assets.formats.grib_process import DecoderError
 from dwd_assets.formats.grib_sections import framed, section, split
-from dwd_assets.formats.gribwork import GribWorker, OutsideDomain
+from dwd_assets.formats.gribwork import FieldNames, GribWorker, OutsideDomain
 from dwd_assets.formats.regrid import CellCentres, Regridding, nearest_cells
 from tests.dwd.complex_packing import PRIMARY, SECONDARY, complex_message
 from tests.dwd.grid_cells import CELLS, cell_centres, great_circle_km, in_child, needs_cfgrib, needs_eccodes
@@ -603,3 +603,12 @@ def test_the_parent_may_use_pyproj_and_takes_the_worker_with_it_when_killed():
     while worker.exists() and "(zombie)" not in (worker / "status").read_text():
         assert time.monotonic() < deadline, "the worker outlives its parent"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", [REGULAR, NATIVE], ids=["regular", "native"])
+def test_names_are_those_of_eccodes(worker, path):
+    (names,) = worker.names(path.read_bytes(), path.name)
+    (keys,) = eccodes_keys(path, "shortName name units cfName")
+    assert names == FieldNames(keys["shortName"], keys["name"], keys["units"], keys["cfName"])
+    ((short, units),) = [(field.short_name, field.units) for field in worker.values(path.read_bytes(), "x")]
+    assert (names.short_name, names.units) == (short, units)
