@@ -8,6 +8,7 @@ What belongs here: reading what a ledger lists, and finding CLAT and CLON. What 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,10 +30,25 @@ DIGITS = 12
 MOST_RUNS = 80
 """In how many other runs CLAT and CLON are looked for: ten days of a model that runs every three hours."""
 
+REGRIDDED = "regridded here: nearest cell"
+"""How the note of a file begins that was made here."""
+
+_NOTE = re.compile(
+    rf"{REGRIDDED} of CLAT [0-9a-f]{{{DIGITS}}} and CLON [0-9a-f]{{{DIGITS}}}, "
+    r"grid (?P<number>\d+)\.(?P<reference>\d+), UUID (?P<uuid>[0-9a-f]{32}), (?P<cells>\d+) cells",
+    re.ASCII,
+)
+
 _LATITUDE, _LONGITUDE = "clat", "clon"
 
 _GRIDS: dict[str, NativeGrid] = {}
-"""By a content's SHA-256, the grids of files of positions; a model has a few of them in years."""
+"""By a content's SHA-256, the grids of files whose heads were read in this process."""
+
+_MOST_GRIDS = 20_000
+
+
+class NoPositions(FormatError):  # noqa: N818 - reads as the state it reports
+    """The positions of a grid's cells are not kept, or cannot be used; the message names the grid or the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,19 @@ class Positions:
     latitude: KeptFile
     longitude: KeptFile
 
+    @property
+    def note(self) -> str:
+        """What the ledger has of each file that was made with them; `grid_of_note` reads it."""
+        return f"{REGRIDDED} of CLAT {self.latitude.content} and CLON {self.longitude.content}, {self.grid}"
+
+
+def grid_of_note(note: str) -> NativeGrid | None:
+    """The grid that `Positions.note` names, None for any other text."""
+    match = _NOTE.fullmatch(note)
+    if match is None:
+        return None
+    return NativeGrid(int(match["number"]), int(match["reference"]), match["uuid"], int(match["cells"]))
+
 
 def native_grid(data: bytes, name: str) -> NativeGrid:
     """The grid of triangles that all fields of a GRIB file are on; no value is decoded.
@@ -79,16 +108,26 @@ def native_grid(data: bytes, name: str) -> NativeGrid:
     return grids[0]
 
 
+def grid_of(file: KeptFile, store: Store) -> NativeGrid:
+    """`native_grid` of a kept file; equal contents are read once in a process. Raises as `KeptFile.read` does too."""
+    known = _GRIDS.get(file.kept.sha256)
+    if known is None:
+        if len(_GRIDS) >= _MOST_GRIDS:
+            _GRIDS.clear()
+        known = _GRIDS[file.kept.sha256] = native_grid(file.read(store), file.path)
+    return known
+
+
 def find_positions(store: Store, known: Ledger, grid: NativeGrid) -> Positions:
     """CLAT and CLON of a grid: of the run whose ledger is `known`, else of the nearest run of its model that has them.
 
-    Raises `FormatError` that names the grid, and those of which positions are kept, if there are none of it;
+    Raises `NoPositions` that names the grid, and those of which positions are kept, if there are none of it;
     `StoreError`.
     """
     found: dict[str, None] = {}
     for candidate in filter(None, map(_pair, _ledgers(store, known))):
         try:
-            grids = {_grid_of(file, store) for file in candidate}
+            grids = {grid_of(file, store) for file in candidate}
         except FormatError as fault:
             found[str(fault)] = None
             continue
@@ -96,7 +135,7 @@ def find_positions(store: Store, known: Ledger, grid: NativeGrid) -> Positions:
             return Positions(grid, *candidate)
         found.update(dict.fromkeys(f"those kept are of {each}" for each in sorted(grids)))
     told = "; ".join(found) or "none are kept"
-    raise FormatError(
+    raise NoPositions(
         f"{known.collection} {known.period}: CLAT and CLON of {grid} are needed, of this run or one of the {MOST_RUNS}"
         f" nearest to it: {told}"
     )
@@ -129,11 +168,3 @@ def _file(known: Ledger, parameter: str) -> KeptFile | None:
         if isinstance(key, FieldKey) and (key.parameter, key.grid) == (parameter, "icosahedral"):
             return KeptFile(path, known.kept[path])
     return None
-
-
-def _grid_of(file: KeptFile, store: Store) -> NativeGrid:
-    """The grid of a file of positions; of the same content it is read once in a process."""
-    known = _GRIDS.get(file.kept.sha256)
-    if known is None:
-        known = _GRIDS[file.kept.sha256] = native_grid(file.read(store), file.path)
-    return known

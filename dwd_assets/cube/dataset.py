@@ -19,6 +19,7 @@ from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import LevelType
 from dwd_assets.formats.grib_grid import LatLonGrid
 from dwd_assets.formats.levels import v1_level
+from dwd_assets.formats.regrid import axes_deg
 from dwd_assets.positions import Positions, find_positions
 from store.ledger import Ledger
 from store.objects import Store
@@ -265,7 +266,7 @@ def _places(store: Store, known: Ledger, grid: AnyGrid) -> dict[str, xr.Variable
     north = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
     east = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"}
     if isinstance(grid, LatLonGrid):
-        rows, columns = grid.axes_deg()
+        rows, columns = axes_deg(grid)
         return {
             "latitude": xr.Variable("latitude", rows, north),
             "longitude": xr.Variable("longitude", columns, east),

@@ -10,9 +10,6 @@ import math
 import struct
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dwd_assets.formats.errors import FormatError
 
 LAT_LON_TEMPLATE = 0
@@ -64,15 +61,8 @@ class LatLonGrid:
         lon = (self.first_lon + column * self.lon_step) / _MICRO
         return (self.first_lat + row * self.lat_step) / _MICRO, (lon + 180.0) % 360.0 - 180.0
 
-    def axes_deg(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Latitudes of the rows and longitudes of the columns, in degrees; the first longitude is below 180."""
-        first_lon = self.first_lon - (360 * _MICRO if self.first_lon >= 180 * _MICRO else 0)
-        lat = (self.first_lat + self.lat_step * np.arange(self.rows, dtype=np.int64)) / _MICRO
-        lon = (first_lon + self.lon_step * np.arange(self.columns, dtype=np.int64)) / _MICRO
-        return lat, lon
-
     def section(self) -> bytes:
-        """Section 3, byte for byte as the server's ICON-D2 files have it; for grids that go north."""
+        """Section 3, byte for byte as the server's regular files have it; for grids that go north."""
         last_lat = self.first_lat + (self.rows - 1) * self.lat_step
         last_lon = (self.first_lon + (self.columns - 1) * self.lon_step) % (360 * _MICRO)
         return _TEMPLATE.pack(

@@ -26,7 +26,7 @@ from dwd_assets.formats.grib_grid import (
 from dwd_assets.formats.grib_process import DecoderProcess
 from dwd_assets.formats.grib_sections import Sections, bitmap_section, framed, present, split
 from dwd_assets.formats.grib_simple import Scale, fitted_scale, numbers, own_scale, packed_sections
-from dwd_assets.formats.regrid import GRID, CellCentres, Regridding, distance_km
+from dwd_assets.formats.regrid import CellCentres, Regridding, distance_km
 
 REQUEST_S = 30.0
 """How long a field may take; 10 to 15 ms are usual for ICON-D2."""
@@ -141,7 +141,7 @@ class GribWorker:
         return tuple(_at(field, lat_deg, lon_deg, cells) for field in self.values(data, name))
 
     def regrid(self, data: bytes, regridding: Regridding, name: str) -> bytes:
-        """A file on the regular grid of 0.02 degrees: each point has the value of its nearest cell.
+        """A file on the grid of `regridding`: each point has the value of its nearest cell.
 
         Everything but grid, packing and values is taken over byte for byte, in the same order, a message for each
         field. Values are those of the cell, to the last bit where it had up to 16; in finer or other packings,
@@ -175,7 +175,7 @@ class GribWorker:
         return framed(
             sections.discipline,
             (
-                *(sections.identification, sections.local, GRID.section(), sections.product),
+                *(sections.identification, sections.local, regridding.grid.section(), sections.product),
                 *(representation, bitmap, packed),
             ),
         )
