@@ -89,11 +89,13 @@ class DwdBackendEntrypoint(BackendEntrypoint):
 def _store(archive: str | os.PathLike[Any], endpoint: str | None) -> Store:
     """The store of an archive; a folder is not made, as one that is written to would be."""
     location = os.fspath(archive)
+    if location.startswith("s3://"):
+        return open_store(location, endpoint or ArchiveSettings().store_endpoint)
     if "://" not in location and not Path(location).expanduser().is_dir():
         raise FileNotFoundError(
             f"{location!r} is not a folder; an archive is a folder or s3://bucket[/prefix]"
         )
-    return open_store(location, endpoint or ArchiveSettings().store_endpoint)
+    return open_store(location)
 
 
 def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> str | None:

@@ -76,13 +76,21 @@ def _cell_km(units: Floats) -> float:
     near = min(_NEIGHBOURS, cells - 1)
     if not near:
         return 0.0
-    areas = []
-    for index in np.linspace(0, cells - 1, _SAMPLES).astype(int):
-        alike = units @ units[index]
-        furthest = np.argpartition(alike, cells - near - 1)[cells - near - 1]
-        chord_km = EARTH_KM * float(np.linalg.norm(units[furthest] - units[index]))
-        areas.append(np.pi * chord_km**2 / (near + 0.5))  # of itself one half is inside, and of the furthest
+    samples = np.linspace(0, cells - 1, _SAMPLES).astype(int)
+    # Of the cell itself one half is inside the circle, and of the furthest neighbour.
+    areas = [np.pi * _neighbour_km(units, index, near) ** 2 / (near + 0.5) for index in samples]
     return float(np.sqrt(np.median(areas)))
+
+
+def _neighbour_km(units: Floats, index: int, near: int) -> float:
+    """How far the neighbour of a cell is that is the `near`-th in distance."""
+    apart = 1.0 - units @ units[index]  # half the square of the chord
+    apart[index] = np.inf
+    reach = max(float(apart.min()), np.finfo(float).eps)
+    while np.count_nonzero(apart <= reach) < near:
+        reach *= 4.0
+    found = np.sort(apart[apart <= reach])[near - 1]
+    return EARTH_KM * float(np.sqrt(2.0 * max(found, 0.0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

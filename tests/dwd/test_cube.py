@@ -155,6 +155,16 @@ def test_a_run_is_a_cube_with_the_values_of_eccodes(any_world, tmp_path, grid):
         assert (ds.attrs["grid"], ds.attrs["state"], ds.attrs["warnings"]) == (grid, "complete", "")
 
 
+@pytest.mark.s3
+def test_the_endpoint_of_a_bucket_may_come_from_the_settings(s3_server, monkeypatch):
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv("STORE_ENDPOINT" if name == "AWS_ENDPOINT_URL" else name, value)
+    bucket = s3_server.new_bucket()
+    world = World(s3_server.store(bucket), f"s3://{bucket}")
+    world.keep(regular("t_2m"))
+    assert world.open().t_2m.notnull().any()
+
+
 def test_cells_have_the_positions_that_eccodes_reads(world, tmp_path):
     world.keep(*positions(), native("t_2m"))
     ds = world.open()
