@@ -43,12 +43,12 @@ def main(hours: str = str(HOURS)) -> None:
         _keep_cells(office)
         _keep(office, _key("t_2m", 0), SAMPLE.read_bytes())
         with Meter() as first:
-            regrid_run(office, RUN, quiet)
+            regrid_run(office, "icon-d2", RUN, quiet)
         ((_, parts),) = split(SAMPLE.read_bytes(), SAMPLE.name)
         for hour in range(1, int(hours) + 1):
             _keep(office, _key("t_2m", hour), _of_hour(parts, hour))
         with Meter() as meter:
-            done = regrid_run(office, RUN, quiet)
+            done = regrid_run(office, "icon-d2", RUN, quiet)
             office.close()
     meter.tell(files=done.fetched, failed=len(done.failed), first_s=first.wall_s)
 

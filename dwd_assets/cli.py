@@ -97,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_regrid(
         commands.add_parser(
-            "regrid", parents=[stored], help="make an ICON-D2 run's files on the 0.02-degree grid"
+            "regrid",
+            parents=[stored],
+            help="make the files of a run of ICON-D2 or ICON-EU on its regular grid",
         )
     )
     _add_simulate(commands.add_parser("simulate", help="play DWD's server"))
@@ -310,7 +312,12 @@ def _rebuild(options: argparse.Namespace) -> int:
 
 
 def _add_regrid(parser: argparse.ArgumentParser) -> None:
+    from dwd_assets.formats.target_grids import TARGET_GRIDS  # noqa: PLC0415
+
     parser.add_argument("run", type=_run, metavar="RUN", help="YYYYMMDDHH, UTC")
+    parser.add_argument(
+        "--model", choices=tuple(TARGET_GRIDS), default="icon-d2", help="whose run (default %(default)s)"
+    )
     parser.set_defaults(command=_regrid)
 
 
@@ -318,7 +325,7 @@ def _regrid(options: argparse.Namespace) -> int:
     from dwd_assets.regular_grid import regrid_run  # noqa: PLC0415
 
     with _office(_settings(options)) as office:
-        return _tell_made(regrid_run(office, options.run, _log))
+        return _tell_made(regrid_run(office, options.model, options.run, _log))
 
 
 def _tell_made(done: Done) -> int:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 from dwd_assets import forecasts, model_runs, regular_grid, report_days, reports
 from dwd_assets.formats.checks import parse_run, run_text
 from dwd_assets.formats.paths import MosmixProduct
+from dwd_assets.formats.target_grids import TARGET_GRIDS
 from dwd_assets.issues import Issue, issue_hours
 from dwd_assets.office import Log, Office
 from dwd_assets.progress import Done, Due
@@ -27,6 +28,9 @@ REPORTS = "poi"
 REGRIDDED = timedelta(days=2)
 """For so long after its time a run is looked at for fields to be regridded."""
 
+_MOST_REASONS = 5
+"""So many reasons are given why nothing is regridded; the runs' observations have the others."""
+
 REPORTS_KEPT = timedelta(days=1)
 """For so long after a day's end the server's reports have rows of it."""
 
@@ -40,7 +44,8 @@ class Collection:
     fetched for, the soonest deadline first; what could not be read on the way is given to the log, a line each.
     archive: one pass over a period, which may also return neighbouring periods; its own first. deadline: when the
     server deletes a period. unattended: the paths that a period is expected to have which nobody looked at, and
-    whether those are all. made_of: the asset that it is made of, None if it comes from the server.
+    whether those are all. made_of: the asset that it is made of, None if it comes from the server. idle: why the
+    last call of `due` returned nothing.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Collection:
     deadline: Callable[[Office, str], datetime]
     unattended: Callable[[Office, str], tuple[Sequence[str], bool]]
     made_of: str | None = None
+    idle: Callable[[], str] = lambda: "nothing new on the server"
 
     @property
     def spelling(self) -> str:
@@ -73,7 +79,7 @@ def collections(settings: DwdSettings) -> tuple[Collection, ...]:
     """The collections that the settings ask for."""
     return (
         *(model_collection(model, settings) for model in settings.selection.models),
-        *((regular_collection(settings),) if settings.regular_grid else ()),
+        *(regular_collection(model, settings) for model in regridded_models(settings)),
         *(mosmix_collection(product, settings) for product in settings.mosmix),
         *((reports_collection(settings),) if settings.reports else ()),
     )
@@ -102,41 +108,79 @@ def model_collection(model: str, settings: DwdSettings) -> Collection:
     )
 
 
-def regular_collection(settings: DwdSettings) -> Collection:
-    """The runs of ICON-D2 on the regular grid, made of what is kept on its triangles; in the same ledgers."""
-    fields = model_collection(regular_grid.MODEL, settings)
+def regridded_models(settings: DwdSettings) -> tuple[str, ...]:
+    """The selected models whose fields are also kept on a regular grid, if the settings ask for that."""
+    return tuple(
+        model for model in settings.selection.models if model in TARGET_GRIDS and settings.regular_grid
+    )
+
+
+def regular_collection(model: str, settings: DwdSettings) -> Collection:
+    """The runs of a model on its regular grid, made of what is kept on its triangles; in the same ledgers."""
+    fields = model_collection(model, settings)
+    looks = RegularLooks(model)
+    degrees = TARGET_GRIDS[model].lat_step / 1e6
     return replace(
         fields,
-        asset="icon_d2_regular_files",
-        description="Fields of ICON-D2 on the regular grid of 0.02 degrees: of each point its nearest cell.",
-        due=RegularLooks().due,
-        archive=lambda office, period, log: (regular_grid.regrid_run(office, begin(period), log),),
+        asset=f"{model.replace('-', '_')}_regular_files",
+        description=(
+            f"Fields of {model.upper()} on the regular grid of {degrees:g} degrees: of each point its nearest cell."
+        ),
+        due=looks.due,
+        archive=lambda office, period, log: (regular_grid.regrid_run(office, model, begin(period), log),),
         made_of=fields.asset,
+        idle=looks.idle,
     )
 
 
 @dataclass(slots=True)
 class RegularLooks:
-    """Which runs have fields to be regridded. `idle` are the revisions of ledgers that had none."""
+    """Which runs of a model have fields to be regridded. `seen`: what came of the last look at a ledger's revision."""
 
-    idle: dict[str, int] = field(default_factory=dict)
+    model: str
+    seen: dict[str, tuple[int, regular_grid.Outlook]] = field(default_factory=dict)
 
     def due(self, office: Office, now: datetime, _: Log) -> Sequence[Due]:
         """The runs of the last days, the earliest first. Raises `StoreError`."""
-        model, found = regular_grid.MODEL, []
-        retention = read_retention(office.store, model)
-        run = model_runs.newest_run(model, now - REGRIDDED)
-        while run <= now:
+        looked: dict[str, tuple[int, regular_grid.Outlook]] = {}
+        for run in self._runs(now):
             period = run_text(run)
-            summary = ledger.read_summary(office.store, model, period)
-            if summary is not None and self.idle.get(period) != summary.revision:
-                known = ledger.read(office.store, model, period)
-                if regular_grid.hours_due(office, known, run):
-                    found.append(Due(retention.deadline(run), model, period))
-                else:
-                    self.idle[period] = known.revision
-            run += timedelta(hours=run_hours(model))
-        return found
+            summary = ledger.read_summary(office.store, self.model, period)
+            if summary is not None:
+                looked[period] = self._looked(office, summary, now)
+        self.seen = looked
+        due = (period for period, (_, outlook) in looked.items() if outlook.is_due)
+        retention = read_retention(office.store, self.model)
+        return [Due(retention.deadline(begin(period)), self.model, period) for period in due]
+
+    def idle(self) -> str:
+        """Why nothing was due at the last look, of the newest run first."""
+        if not self.seen:
+            return f"no run of {self.model} of the last {REGRIDDED.days} days is in the archive"
+        reasons = [
+            f"{period}: {reason}"
+            for period, (_, outlook) in reversed(self.seen.items())
+            for reason in outlook.reasons
+        ]
+        return "; ".join(reasons[:_MOST_REASONS]) or "all fields on triangles are regridded"
+
+    def _runs(self, now: datetime) -> Iterator[datetime]:
+        run = model_runs.newest_run(self.model, now - REGRIDDED)
+        while run <= now:
+            yield run
+            run += timedelta(hours=run_hours(self.model))
+
+    def _looked(
+        self, office: Office, summary: ledger.Summary, now: datetime
+    ) -> tuple[int, regular_grid.Outlook]:
+        """What a run's ledger says, read again only if it changed, something was due, or a time has come."""
+        before = self.seen.get(summary.period)
+        if before is not None and before[0] == summary.revision and not before[1].is_due:
+            again_at = before[1].again_at
+            if again_at is None or now < again_at:
+                return before
+        known = ledger.read(office.store, self.model, summary.period)
+        return known.revision, regular_grid.outlook(office, known)
 
 
 def mosmix_collection(product: MosmixProduct, settings: DwdSettings) -> Collection:

@@ -28,6 +28,7 @@ def of_pass(done: Done, ledger: Ledger, now: datetime) -> Metadata:
         **_named("failures", (f"`{path}`: {fault.reason}" for path, fault in ledger.failed.items())),
         **_named("strange", ledger.warnings),
         **_named("not_read", done.faults),
+        **_named("not_made", done.reasons),
     }
 
 

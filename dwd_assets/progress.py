@@ -63,7 +63,7 @@ class Done:
     summary: the ledger afterwards. fetched: files that were stored, changed: those among them that replaced another
     content; failed: paths and reasons, of this pass. bytes_fetched: as they came. requests: to the server.
     faults: what could not be read on the way, and costs no file as far as is known: a line each, which names the
-    row of a listing, the address or the setting.
+    row of a listing, the address or the setting. reasons: why files were not made that can be made later, a line each.
     """
 
     summary: Summary
@@ -74,6 +74,7 @@ class Done:
     seconds: float = 0.0
     failed: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 def rest(retry: timedelta, since: datetime, deadline: datetime, now: datetime) -> timedelta:

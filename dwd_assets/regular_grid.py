@@ -1,11 +1,12 @@
-"""ICON-D2 on the regular grid of 0.02 degrees, made of the fields that are kept on ICON's triangles.
+"""ICON-D2 and ICON-EU on their regular grids, made of the fields that are kept on ICON's triangles.
 
 The server's regular files end with its old tree. What is made here has the path and the layout that those have: a
 file for each hour, with a message for each step within it. A file that came from the server is never replaced by
 one that was made.
 
-What belongs here: which files are to be made of which, and telling the ledger. What does not: GRIB
-(`dwd_assets.formats.gribwork`), and which cell is nearest (`dwd_assets.formats.regrid`).
+What belongs here: which files are to be made of which, why others are not, and telling the ledger. What does not: GRIB
+(`dwd_assets.formats.gribwork`), which cell is nearest (`dwd_assets.formats.regrid`), and where the cells of a grid are
+(`dwd_assets.positions`).
 """
 
 from __future__ import annotations
@@ -14,40 +15,42 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from threading import Lock
+from typing import Literal
 
 import msgspec
 
-from dwd_assets.archive import Content, digest, plain_of
-from dwd_assets.formats.checks import parse_run, run_text
+from dwd_assets.archive import Content, digest
+from dwd_assets.formats.checks import run_text
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.grib import scan
+from dwd_assets.formats.grib_grid import NativeGrid
 from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.formats.regrid import Regridding, kept_nearest_cells
+from dwd_assets.formats.target_grids import TARGET_GRIDS
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.expected import expected_fields
+from dwd_assets.positions import (
+    DIGITS,
+    KeptFile,
+    NoPositions,
+    Positions,
+    find_positions,
+    grid_of,
+    grid_of_note,
+    native_grid,
+)
 from dwd_assets.progress import Done, Recorder
-from store import keys, ledger
+from store import ledger
 from store.ledger import Failed, Kept, Ledger
-from store.objects import ObjectMissing, Store
+from store.objects import ObjectMissing
 
-MODEL: Final = "icon-d2"
-"""The one model that is regridded, and its collection."""
-
-NOTE = "regridded here: nearest cell"
-"""How the note of a file begins that was made here."""
-
-_LATITUDE, _LONGITUDE = "clat", "clon"
-_POSITIONS = frozenset({_LATITUDE, _LONGITUDE, "elat", "elon", "vlat", "vlon", "rlat", "rlon"})
+_POSITIONS = frozenset({"clat", "clon", "elat", "elon", "vlat", "vlon", "rlat", "rlon"})
 """Constants that say where cells, edges and corners of the triangles are: no fields on another grid."""
-
-_DIGITS = 12
-_MOST_RUNS = 80
-"""In how many other runs CLAT and CLON are looked for: ten days."""
 
 _AT_ONCE = 2
 """The decoder is one process: while it works for one thread, the other packs and stores."""
@@ -55,89 +58,151 @@ _AT_ONCE = 2
 _BATCH_FILES = 64
 """After so many files free space is looked at again; of a quarter-hourly field, 400 MB before packing."""
 
+_SHOWN = 3
+"""Of so many hours that are not made the reason is given in full; the others are counted."""
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A kept file, by its archive path, and what the ledger says of it."""
 
-    path: str
-    kept: Kept
-
-    @property
-    def content(self) -> str:
-        """The begin of its content's digest."""
-        return self.kept.sha256[:_DIGITS]
-
-    def read(self, store: Store) -> bytes:
-        """Its content. Raises `FormatError` where that is not what the ledger says, `StoreError`."""
-        try:
-            stored = store.get(self.kept.held_at or self.path).data
-        except ObjectMissing as fault:
-            raise FormatError(f"{self.path}: is in the ledger, but not in the store") from fault
-        data = plain_of(self.path, stored)
-        if digest(data) != self.kept.sha256:
-            raise FormatError(f"{self.path}: holds another content than the ledger says")
-        return data
+_Standing = Literal["due", "made", "server", "awaited", "failed"]
+"""A file is to be made; is made; is the server's; may still come from the server; failed just now."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hour:
     """A regular file to be made, and the sources of its messages by their step, ascending."""
 
+    key: FieldKey
     path: str
-    sources: Mapping[int, _Source]
+    sources: Mapping[int, KeptFile]
 
     @property
     def made_from(self) -> tuple[str, ...]:
-        """Each source's path and the begin of its content's digest."""
+        """Each source's path and the first digits of its content's digest."""
         return tuple(f"{source.path}#{source.content}" for source in self.sources.values())
+
+    @property
+    def version(self) -> str:
+        """What the file would be made of, in a few digits."""
+        return digest("\n".join(self.made_from).encode())[:DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
-    """The files of CLAT and CLON."""
+class Outlook:
+    """What can be made of a run on the regular grid, and why other files are not.
 
-    latitude: _Source
-    longitude: _Source
+    is_due: whether something can be made. reasons: why files are not made, a line each; empty if all are. again_at:
+    when to look again although the ledger has not changed, None if only a change of it matters.
+    """
 
-    @property
-    def note(self) -> str:
-        """What is noted of each file that was made with them."""
-        return f"{NOTE} of CLAT {self.latitude.content} and CLON {self.longitude.content}"
-
-
-def hours_due(office: Office, known: Ledger, run: datetime) -> int:
-    """How many regular files `regrid_run` would make of a run whose ledger is `known`. Raises `StoreError`."""
-    hours = _makeable(office, known)
-    try:
-        cells = _cells(office.store, known, run) if hours else None
-    except FormatError:
-        return 0
-    return sum(_is_due(hour, cells, known, office) for hour in hours) if cells is not None else 0
+    is_due: bool
+    reasons: tuple[str, ...] = ()
+    again_at: datetime | None = None
 
 
-def regrid_run(office: Office, run: datetime, log: Log) -> Done:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a ledger says can be made, before a file is read.
+
+    due: hours that are whole, and have no file or one that was made of something else. faults: why nothing can ever be
+    made of it as it is. reasons: why hours are not made now. again_at: when some of these no longer hold.
+    """
+
+    due: tuple[_Hour, ...] = ()
+    faults: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    again_at: datetime | None = None
+
+
+def outlook(office: Office, known: Ledger) -> Outlook:
+    """What could be made of a run whose ledger is `known`. Raises `StoreError`.
+
+    For their grids the fields of each parameter that were kept first and last are read, unless they were before.
+    """
+    cells = _Cells(office, known)
+    plan = _planned(office, known, cells)
+    lacking: dict[str, None] = {}
+    for hour in _first_and_last(plan.due):
+        try:
+            cells.positions(grid_of(next(iter(hour.sources.values())), office.store))
+        except NoPositions as fault:
+            lacking[str(fault)] = None
+        except FormatError:
+            return Outlook(is_due=True)  # a pass records what is wrong with the source
+        else:
+            return Outlook(is_due=True)
+    retry = office.clock() + timedelta(minutes=office.settings.fields_retry_minutes)
+    times = [time for time in (plan.again_at, retry if lacking else None) if time is not None]
+    return Outlook(False, (*plan.faults, *lacking, *plan.reasons), min(times, default=None))
+
+
+def regrid_run(office: Office, model: str, run: datetime, log: Log) -> Done:
     """Make the regular file of each hour of a run whose fields are all kept and which has none from the server.
 
     One that the ledger expects from the server is waited for until that has deleted the run. One that was made is
-    made again where a source or the cells' positions changed. A source that is not what it should be, or cannot be
-    decoded, costs its own hour: `Failed` in the ledger, tried again when it changed or after the retry minutes.
-    Raises `StoreError` (`BelowFloor` too) and `DecoderError`; what was made until then is told.
+    made again if a source, or the cells' positions, changed. A source that is not what it should be, or cannot be
+    decoded, costs its own hour: `Failed` in the ledger, tried again if it changed or after the retry minutes. Fields of
+    a grid without positions are not made and count as failed. Why other hours are not made is logged and returned.
+
+    Raises `ValueError` for a model without a regular grid; `StoreError` (`BelowFloor` too) and `DecoderError`, after
+    what was made until then is recorded.
     """
+    if model not in TARGET_GRIDS:
+        raise ValueError(f"{model!r} has no regular grid; allowed: {', '.join(TARGET_GRIDS)}")
     begun = time.monotonic()
-    known = ledger.read(office.store, MODEL, run_text(run))
-    hours = _makeable(office, known)
-    try:
-        cells = _cells(office.store, known, run) if hours else None
-        due = [hour for hour in hours if cells is not None and _is_due(hour, cells, known, office)]
-        if cells is None or not due:
-            return Done(ledger.summary(known), seconds=time.monotonic() - begun)
-        regridding = _regridding(office, cells)
-    except FormatError as fault:
-        log(f"{MODEL} {known.period}: nothing is made on the regular grid: {fault}")
-        failed = {_position_path(run, _LATITUDE): str(fault)}
-        return Done(ledger.summary(known), seconds=time.monotonic() - begun, failed=failed)
-    return _Making(office, known, cells, regridding, log).make(due, begun)
+    known = ledger.read(office.store, model, run_text(run))
+    cells = _Cells(office, known)
+    plan = _planned(office, known, cells)
+    done = Done(ledger.summary(known), failed={f"{model} {known.period}": fault for fault in plan.faults})
+    if plan.due:
+        done = _Making(office, known, cells, log).make(plan.due)
+    reasons = (*plan.faults, *plan.reasons)
+    for reason in reasons or (() if plan.due else ("all files are made",)):
+        log(f"{model} {known.period} on the regular grid: {reason}")
+    return replace(done, seconds=time.monotonic() - begun, reasons=reasons)
+
+
+@dataclass(slots=True)
+class _Cells:
+    """The positions and nearest cells of the grids that a run's fields are on; may be used by several threads."""
+
+    office: Office
+    known: Ledger
+    _found: dict[NativeGrid, Positions | NoPositions] = field(default_factory=dict)
+    _ready: dict[NativeGrid, Regridding | NoPositions] = field(default_factory=dict)
+    _turn: Lock = field(default_factory=Lock)
+
+    def positions(self, grid: NativeGrid) -> Positions:
+        """CLAT and CLON of a grid. Raises `NoPositions`, `StoreError`."""
+        if grid not in self._found:
+            try:
+                self._found[grid] = find_positions(self.office.store, self.known, grid)
+            except NoPositions as fault:
+                self._found[grid] = fault
+        found = self._found[grid]
+        if isinstance(found, NoPositions):
+            raise found
+        return found
+
+    def regridding(self, grid: NativeGrid) -> tuple[Positions, Regridding]:
+        """A grid's positions and its nearest cells. Raises `NoPositions`, `StoreError`, `DecoderError`."""
+        with self._turn:
+            positions = self.positions(grid)
+            if grid not in self._ready:
+                try:
+                    self._ready[grid] = _regridding(self.office, self.known.collection, positions)
+                except FormatError as fault:
+                    self._ready[grid] = NoPositions(str(fault))
+            ready = self._ready[grid]
+        if isinstance(ready, NoPositions):
+            raise ready
+        return positions, ready
+
+    def are_those_of(self, notes: Sequence[str]) -> bool:
+        """Whether a file with these notes was made with the positions that are kept now, or that are gone."""
+        grids = [grid for note in notes if (grid := grid_of_note(note)) is not None]
+        try:
+            return bool(grids) and all(self.positions(grid).note in notes for grid in grids)
+        except NoPositions:
+            return True
 
 
 @dataclass(slots=True)
@@ -147,31 +212,31 @@ class _Making:
     office: Office
     known: Ledger
     cells: _Cells
-    regridding: Regridding
     log: Log
 
-    def make(self, hours: Sequence[_Hour], begun: float) -> Done:
-        """Make files and tell the ledger of each, made or failed."""
+    def make(self, hours: Sequence[_Hour]) -> Done:
+        """Make files and record each in the ledger, made or failed; one without positions is failed in `Done` alone."""
+        model, period = self.known.collection, self.known.period
         made = changed = 0
         failed: dict[str, str] = {}
-        with Recorder(self.office.store, MODEL, self.known.period) as recorder:
+        with Recorder(self.office.store, model, period) as recorder:
             for hour, outcome in self._outcomes(hours):
-                if isinstance(outcome, Failed):
-                    self.log(outcome.reason)
-                    failed[hour.path] = outcome.reason
-                    recorder.failed(hour.path, outcome)
+                if isinstance(outcome, Kept):
+                    recorder.kept(hour.path, outcome)
+                    made += 1
+                    changed += self._is_other(hour, outcome)
                     continue
-                recorder.kept(hour.path, outcome)
-                made += 1
-                changed += self._is_other(hour, outcome)
-            told = recorder.tell()
-        seconds = time.monotonic() - begun
-        self.log(
-            f"{MODEL} {told.period}: {made} files on the regular grid, {len(failed)} failed, {seconds:.1f} s"
-        )
-        return Done(ledger.summary(told), made, changed, seconds=seconds, failed=failed)
+                if isinstance(outcome, Failed):
+                    recorder.failed(hour.path, outcome)
+                reason = outcome.reason if isinstance(outcome, Failed) else str(outcome)
+                if reason not in failed.values():
+                    self.log(reason)
+                failed[hour.path] = reason
+            after = recorder.tell()
+        self.log(f"{model} {period}: {made} files on the regular grid made, {len(failed)} not")
+        return Done(ledger.summary(after), made, changed, failed=failed)
 
-    def _outcomes(self, hours: Sequence[_Hour]) -> Iterator[tuple[_Hour, Kept | Failed]]:
+    def _outcomes(self, hours: Sequence[_Hour]) -> Iterator[tuple[_Hour, Kept | Failed | NoPositions]]:
         """Make files in order; while the decoder has one field, the one before is packed and stored."""
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regrid") as pool:
             for first in range(0, len(hours), _BATCH_FILES):
@@ -179,36 +244,42 @@ class _Making:
                 batch = hours[first : first + _BATCH_FILES]
                 yield from zip(batch, pool.map(self._outcome, batch), strict=True)
 
-    def _outcome(self, hour: _Hour) -> Kept | Failed:
+    def _outcome(self, hour: _Hour) -> Kept | Failed | NoPositions:
         try:
             return self._kept(hour)
+        except NoPositions as fault:
+            return fault
         except FormatError as fault:
-            return Failed(str(fault), self.office.clock(), etag=_version(hour, self.cells))
+            return Failed(str(fault), self.office.clock(), etag=hour.version)
 
     def _kept(self, hour: _Hour) -> Kept:
         """Make, verify and store a file. Raises `FormatError`."""
-        content = Content.packed(self._regridded(hour))
+        data, notes = self._regridded(hour)
+        content = Content.packed(data)
         archive, before = self.office.archive, self.known.kept.get(hour.path)
         if before is None and not self._is_free(hour.path) and not archive.holds(hour.path, content.sha256):
             raise FormatError(
                 f"{hour.path}: has a file that the ledger does not know, and that is left as it is"
             )
         kept = archive.keep(hour.path, content, None, before, self.office.clock())
-        return msgspec.structs.replace(kept, made_from=hour.made_from, notes=(self.cells.note,))
+        return msgspec.structs.replace(kept, made_from=hour.made_from, notes=notes)
 
-    def _regridded(self, hour: _Hour) -> bytes:
-        """The messages of all sources, in order of their steps."""
-        data = b"".join(
-            self.office.worker.regrid(source.read(self.office.store), self.regridding, source.path)
-            for source in hour.sources.values()
-        )
-        told, wanted = [message.step_minutes for message in scan(data, hour.path)], list(hour.sources)
-        # A product whose template is unknown tells no step.
-        if len(told) != len(wanted) or any(
-            step not in {None, due} for step, due in zip(told, wanted, strict=True)
+    def _regridded(self, hour: _Hour) -> tuple[bytes, tuple[str, ...]]:
+        """The messages of all sources, in order of their steps, and how they were made."""
+        parts, notes = [], []
+        for source in hour.sources.values():
+            data = source.read(self.office.store)
+            positions, regridding = self.cells.regridding(native_grid(data, source.path))
+            parts.append(self.office.worker.regrid(data, regridding, source.path))
+            notes.append(positions.note)
+        made = b"".join(parts)
+        found, wanted = [message.step_minutes for message in scan(made, hour.path)], list(hour.sources)
+        # A product whose template is unknown has no step.
+        if len(found) != len(wanted) or any(
+            step not in {None, due} for step, due in zip(found, wanted, strict=True)
         ):
-            raise FormatError(f"{hour.path}: has the minutes {told} after the run, should have {wanted}")
-        return data
+            raise FormatError(f"{hour.path}: has the minutes {found} after the run, should have {wanted}")
+        return made, tuple(dict.fromkeys(notes))
 
     def _is_free(self, path: str) -> bool:
         try:
@@ -222,19 +293,94 @@ class _Making:
         return before is not None and before.sha256 != kept.sha256
 
 
-def _makeable(office: Office, known: Ledger) -> list[_Hour]:
-    """The hours that are whole, and that the server has no file of."""
-    return [hour for hour in _whole_hours(known) if not _is_the_servers(hour, known, office.clock())]
+def _planned(office: Office, known: Ledger, cells: _Cells) -> _Plan:
+    """What can be made of a run, and why the rest cannot, by its ledger."""
+    fault = _fault(office, known)
+    if fault is not None:
+        return _Plan(faults=(fault,))
+    whole, waiting = _hours(known)
+    now, retry = office.clock(), timedelta(minutes=office.settings.fields_retry_minutes)
+    standing: dict[_Standing, list[_Hour]] = defaultdict(list)
+    for hour in whole:
+        standing[_standing(hour, known, cells, now, retry)].append(hour)
+    failures = [known.failed[hour.path] for hour in standing["failed"]]
+    again = [failure.at + retry for failure in failures]
+    until = ""
+    if standing["awaited"] and known.deadline is not None:
+        again.append(known.deadline)
+        until = f" until {known.deadline:%Y-%m-%dT%H:%MZ}"
+    reasons = (
+        *_counted(waiting, "hours that wait for fields"),
+        *_counted([hour.path for hour in standing["server"]], "files of the server's own"),
+        *_counted([hour.path for hour in standing["awaited"]], f"files expected from the server{until}"),
+        *_counted([failure.reason for failure in failures], "files that failed and are tried again later"),
+    )
+    return _Plan(tuple(standing["due"]), (), reasons, min(again, default=None))
 
 
-def _whole_hours(known: Ledger) -> Iterator[_Hour]:
-    """The hours of which each step is kept that is expected, or that the ledger says is missing."""
+def _standing(hour: _Hour, known: Ledger, cells: _Cells, now: datetime, retry: timedelta) -> _Standing:
+    """How it stands with a file whose fields are all kept."""
+    kept, failure = known.kept.get(hour.path), known.failed.get(hour.path)
+    if kept is not None and not kept.made_from:
+        return "server"
+    if kept is None and hour.path in known.missing and (known.deadline is None or now < known.deadline):
+        return "awaited"
+    if kept is not None and kept.made_from == hour.made_from and cells.are_those_of(kept.notes):
+        return "made"
+    if failure is not None and failure.etag == hour.version and now - failure.at < retry:
+        return "failed"
+    return "due"
+
+
+def _fault(office: Office, known: Ledger) -> str | None:
+    """Why nothing can be made of a run at all, None if something can."""
+    if not known.kept and not known.missing:
+        return f"no such run: the archive has no ledger of {known.collection} {known.period}"
+    if any(_by_hour((*known.kept, *known.missing))):
+        return None
+    selection = office.settings.selection
+    if not any(selection.takes_level_type(known.collection, kind) for kind in ("single", "time-invariant")):
+        return f"DWD_FIELDS selects no single-level or time-invariant fields of {known.collection}"
+    return "no single-level or time-invariant field on triangles is kept or expected"
+
+
+def _counted(items: Sequence[str], what: str) -> tuple[str, ...]:
+    """How many there are, and the first of them by name; nothing if there are none."""
+    if not items:
+        return ()
+    more = f"; and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return (f"{what} ({len(items)}): {'; '.join(items[:_SHOWN])}{more}",)
+
+
+def _first_and_last(hours: Sequence[_Hour]) -> list[_Hour]:
+    """Of each parameter the first and the last hour."""
+    found: dict[str, tuple[_Hour, _Hour]] = {}
+    for hour in hours:
+        first, _ = found.get(hour.key.parameter, (hour, hour))
+        found[hour.key.parameter] = first, hour
+    return [hour for pair in found.values() for hour in pair]
+
+
+def _hours(known: Ledger) -> tuple[list[_Hour], list[str]]:
+    """The hours whose steps are all kept, and for which steps each of the others waits."""
     kept, awaited = _by_hour(known.kept), _by_hour(known.missing)
-    for regular, paths in kept.items():
-        needed = _expected_steps(regular).union(awaited.get(regular, ()))
-        if needed <= paths.keys():
-            sources = {step: _Source(path, known.kept[path]) for step, path in sorted(paths.items())}
-            yield _Hour(archive_path(regular), sources)
+    whole: list[_Hour] = []
+    waiting: list[str] = []
+    for key in dict.fromkeys((*kept, *awaited)):
+        paths = kept.get(key, {})
+        lacking = _expected_steps(key).union(awaited.get(key, ())) - paths.keys()
+        if lacking and not _is_the_servers(key, known):
+            steps = " ".join(f"{step // 60:03d}:{step % 60:02d}" for step in sorted(lacking))
+            waiting.append(f"{key.parameter} of hour {key.step_minutes // 60:03d} waits for {steps}")
+        else:
+            sources = {step: KeptFile(path, known.kept[path]) for step, path in sorted(paths.items())}
+            whole.append(_Hour(key, archive_path(key), sources))
+    return whole, waiting
+
+
+def _is_the_servers(key: FieldKey, known: Ledger) -> bool:
+    kept = known.kept.get(archive_path(key))
+    return kept is not None and not kept.made_from
 
 
 def _by_hour(paths: Iterable[str]) -> dict[FieldKey, dict[int, str]]:
@@ -260,67 +406,23 @@ def _is_regridded(key: FieldKey) -> bool:
 
 @lru_cache(maxsize=4096)  # a run's hours: the ledger is looked through with each batch of new fields
 def _expected_steps(regular: FieldKey) -> frozenset[int]:
-    """The steps in minutes that the v1 tree is expected to have within the hour of a regular file."""
+    """The steps in minutes that the v1 tree is expected to have within the hour of a regular file, if that is known."""
     hour = range(regular.step_minutes, regular.step_minutes + 60)
     fields = expected_fields(replace(regular, grid="icosahedral"), "v1") or ()
     return frozenset(field.step_minutes for field in fields if field.step_minutes in hour)
 
 
-def _is_the_servers(hour: _Hour, known: Ledger, now: datetime) -> bool:
-    """Whether a file came from the server, or is expected from there and may still come."""
-    kept = known.kept.get(hour.path)
-    if kept is not None:
-        return not kept.made_from
-    return hour.path in known.missing and (known.deadline is None or now < known.deadline)
-
-
-def _is_due(hour: _Hour, cells: _Cells, known: Ledger, office: Office) -> bool:
-    """Whether a file is to be made: it is not there, or of other sources, and did not fail just now."""
-    kept, failed = known.kept.get(hour.path), known.failed.get(hour.path)
-    if kept is not None and (kept.made_from, kept.notes) == (hour.made_from, (cells.note,)):
-        return False
-    retry = timedelta(minutes=office.settings.fields_retry_minutes)
-    return failed is None or failed.etag != _version(hour, cells) or office.clock() - failed.at >= retry
-
-
-def _version(hour: _Hour, cells: _Cells) -> str:
-    """What a file would be made of, in a few digits."""
-    return digest("\n".join((*hour.made_from, cells.note)).encode())[:_DIGITS]
-
-
-def _cells(store: Store, known: Ledger, run: datetime) -> _Cells:
-    """CLAT and CLON of a run, or else of the nearest run that has them: they are constants. Raises `FormatError`."""
-    if (own := _cells_of(known, run)) is not None:
-        return own
-    names = (info.key.rpartition("/")[2] for info in store.list(keys.ledger_summaries_prefix(MODEL)))
-    runs = {parsed for name in names if (parsed := parse_run(name.partition(".")[0])) is not None} - {run}
-    for other in sorted(runs, key=lambda each: abs(each - run))[:_MOST_RUNS]:
-        if (cells := _cells_of(ledger.read(store, MODEL, run_text(other)), other)) is not None:
-            return cells
-    raise FormatError("CLAT and CLON are not kept, of this run or of one near it")
-
-
-def _cells_of(known: Ledger, run: datetime) -> _Cells | None:
-    latitude, longitude = (_position_path(run, name) for name in (_LATITUDE, _LONGITUDE))
-    if latitude not in known.kept or longitude not in known.kept:
-        return None
-    return _Cells(_Source(latitude, known.kept[latitude]), _Source(longitude, known.kept[longitude]))
-
-
-def _position_path(run: datetime, parameter: str) -> str:
-    return archive_path(FieldKey(MODEL, run, parameter, "time-invariant", None, 0, None, "icosahedral"))
-
-
-def _regridding(office: Office, cells: _Cells) -> Regridding:
-    """The nearest cells, kept in the folder of the settings. Raises `FormatError` where the files tell none."""
+def _regridding(office: Office, model: str, positions: Positions) -> Regridding:
+    """The nearest cells, kept in the folder of the settings. Raises `FormatError` if the files have no positions."""
     latitudes, longitudes = (
-        office.worker.values(source.read(office.store), source.path)[0].values
-        for source in (cells.latitude, cells.longitude)
+        office.worker.values(file.read(office.store), file.path)[0].values
+        for file in (positions.latitude, positions.longitude)
     )
+    grid = TARGET_GRIDS[model]
     try:
-        index = kept_nearest_cells(latitudes, longitudes, office.settings.geometry_cache)
+        index = kept_nearest_cells(latitudes, longitudes, grid, office.settings.geometry_cache)
     except ValueError as fault:
-        raise FormatError(f"{cells.latitude.path} and CLON: {fault}") from fault
+        raise FormatError(f"{positions.latitude.path} and CLON: {fault}") from fault
     if index.max() < 0:
-        raise FormatError(f"{cells.latitude.path} and CLON: no cell is near the grid: not in degrees?")
-    return Regridding.of(index, latitudes.size)
+        raise FormatError(f"{positions.latitude.path} and CLON: no cell is near the grid: not in degrees?")
+    return Regridding.of(index, latitudes.size, grid)

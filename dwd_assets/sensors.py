@@ -130,7 +130,7 @@ def _looked(
     if lost and not any(_has_turn(one, memory, kept) for one in due):
         return _told(lost[0], memory)
     if not due:
-        return _nothing("; ".join(("nothing new on the server", *unread[:MOST_UNREAD])), memory)
+        return _nothing("; ".join((collection.idle(), *unread[:MOST_UNREAD])), memory)
     following, memory = next_turn(due, memory, kept, now)
     context.log.info(f"{len(due)} periods are due; {following.period} goes first, until {following.deadline}")
     return _asked(following.period, memory, DUE)

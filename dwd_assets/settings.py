@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from dwd_assets.formats.paths import STATION, MosmixProduct
+from dwd_assets.formats.target_grids import TARGET_GRIDS
 from dwd_assets.opendata.client import BASE_URL
 from dwd_assets.selection import Selection, parse_row
 from store.settings import ArchiveSettings, Names, split_names
@@ -56,10 +57,12 @@ class DwdSettings(ArchiveSettings):
     """Whether fields on the regular grid come from `/weather/nwp/<model>/grib/`, as long as that is there."""
 
     regular_grid: bool = Field(default=False, validation_alias="DWD_REGULAR_GRID")
-    """Whether ICON-D2 fields of the v1 tree are also kept on the regular grid of 0.02 degrees."""
+    """Whether fields of ICON-D2 and ICON-EU that come on triangles are also kept on the regular grid that each model
+    had in the old tree (0.02 and 0.0625 degrees), if `fields` selects single-level or constant ones of the model.
+    """
 
     geometry_cache: Path = Field(default=Path("data/dwd-geometry"), validation_alias="DWD_GEOMETRY_CACHE")
-    """A folder on this machine for the nearest cell of each point of that grid; safe to delete."""
+    """A folder on this machine for the nearest cell of each point of these grids; safe to delete."""
 
     constants_as_pointers: bool = Field(default=False, validation_alias="DWD_CONSTANTS_AS_POINTERS")
     """Whether a constant field that is kept already is named by the ledger alone (on S3, a copy else)."""
@@ -175,6 +178,15 @@ class DwdSettings(ArchiveSettings):
     def _a_tree_is_followed(self) -> Self:
         if self.fields and not (self.v1_tree or self.old_tree):
             raise ValueError("DWD_V1_TREE and DWD_OLD_TREE are both off: DWD_FIELDS=none archives no fields")
+        return self
+
+    @model_validator(mode="after")
+    def _a_model_can_be_regridded(self) -> Self:
+        if self.regular_grid and not TARGET_GRIDS.keys() & set(self.selection.models):
+            raise ValueError(
+                f"DWD_REGULAR_GRID is on, and DWD_FIELDS selects no model that has a regular grid:"
+                f" {', '.join(TARGET_GRIDS)}"
+            )
         return self
 
     @property

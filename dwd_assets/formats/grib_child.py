@@ -24,9 +24,10 @@ REQUEST = struct.Struct(">BQddd")
 ANSWER = struct.Struct(">BIQ")
 """`DONE` or `FAULT`, length of the text, length of the array."""
 
-VALUES, NUMBERS, COUNT = 0, 1, 2
+VALUES, NUMBERS, COUNT, NAMES = 0, 1, 2, 3
 """Wanted: float32 values, with the text `short name <tab> units`; or uint16 `(value * before - reference) * after`;
-or, decoded all the same, how many values there are, as the text.
+or, decoded all the same, how many values there are, as the text; or, without decoding a value, what eccodes calls
+the field: its short name, name, units and CF standard name, with tabs between them.
 
 Of the points that the bitmap says have a value, in their order, NaN where complex packing has a missing value of its
 own (`VALUES` alone; `NUMBERS` is not for such packing): to spread them over a grid costs eccodes 5 ms, and numpy a
@@ -66,10 +67,22 @@ def serve(channel: socket.socket) -> None:
 def _answered(
     eccodes: ModuleType, wanted: int, message: bytearray, reference: float, before: float, after: float
 ) -> tuple[str, NDArray[np.float32] | NDArray[np.uint16]]:
+    if wanted == NAMES:
+        return _names(eccodes, message), np.empty(0, np.float32)
     if wanted == NUMBERS:
         return _numbers(eccodes, message, reference, before, after)
     text, values = _values(eccodes, message)
     return (text, values) if wanted == VALUES else (str(values.size), values[:0])
+
+
+def _names(eccodes: ModuleType, message: bytearray) -> str:
+    handle = eccodes.codes_new_from_message(bytes(message))
+    try:
+        return "\t".join(
+            eccodes.codes_get(handle, key, str) for key in ("shortName", "name", "units", "cfName")
+        )
+    finally:
+        eccodes.codes_release(handle)
 
 
 def _values(eccodes: ModuleType, message: bytearray) -> tuple[str, NDArray[np.float32]]:

@@ -62,7 +62,7 @@ class LatLonGrid:
         return (self.first_lat + row * self.lat_step) / _MICRO, (lon + 180.0) % 360.0 - 180.0
 
     def section(self) -> bytes:
-        """Section 3, byte for byte as the server's ICON-D2 files have it; for grids that go north."""
+        """Section 3, byte for byte as the server's regular files have it; for grids that go north."""
         last_lat = self.first_lat + (self.rows - 1) * self.lat_step
         last_lon = (self.first_lon + (self.columns - 1) * self.lon_step) % (360 * _MICRO)
         return _TEMPLATE.pack(

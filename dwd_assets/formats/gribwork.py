@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib import GribMessage
-from dwd_assets.formats.grib_child import COUNT, NUMBERS, REQUEST, VALUES
+from dwd_assets.formats.grib_child import COUNT, NAMES, NUMBERS, REQUEST, VALUES
 from dwd_assets.formats.grib_grid import (
     LAT_LON_TEMPLATE,
     UNSTRUCTURED_TEMPLATE,
@@ -26,7 +26,7 @@ from dwd_assets.formats.grib_grid import (
 from dwd_assets.formats.grib_process import DecoderProcess
 from dwd_assets.formats.grib_sections import Sections, bitmap_section, framed, present, split
 from dwd_assets.formats.grib_simple import Scale, fitted_scale, numbers, own_scale, packed_sections
-from dwd_assets.formats.regrid import GRID, CellCentres, Regridding, distance_km
+from dwd_assets.formats.regrid import CellCentres, Regridding, distance_km
 
 REQUEST_S = 30.0
 """How long a field may take; 10 to 15 ms are usual for ICON-D2."""
@@ -55,6 +55,16 @@ class FieldValues:
     units: str
     grid: LatLonGrid | None
     values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """What eccodes calls a field; `unknown` where it has no name. standard_name: of the CF conventions."""
+
+    short_name: str
+    name: str
+    units: str
+    standard_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,11 @@ class GribWorker:
         """Every field of a file, in order."""
         return tuple(self._values(message, sections, name) for message, sections in split(data, name))
 
+    def names(self, data: bytes, name: str) -> tuple[FieldNames, ...]:
+        """What every field of a file is called, in order; no value is decoded."""
+        answers = (self._process.ask(*_request(NAMES, sections), name) for _, sections in split(data, name))
+        return tuple(FieldNames(*answer.text.split("\t")) for answer in answers)
+
     def check(self, data: bytes, name: str) -> None:
         """Decode every field of a file and give nothing back: what cannot be decoded raises."""
         for message, sections in split(data, name):
@@ -126,7 +141,7 @@ class GribWorker:
         return tuple(_at(field, lat_deg, lon_deg, cells) for field in self.values(data, name))
 
     def regrid(self, data: bytes, regridding: Regridding, name: str) -> bytes:
-        """A file on the regular grid of 0.02 degrees: each point has the value of its nearest cell.
+        """A file on the grid of `regridding`: each point has the value of its nearest cell.
 
         Everything but grid, packing and values is taken over byte for byte, in the same order, a message for each
         field. Values are those of the cell, to the last bit where it had up to 16; in finer or other packings,
@@ -160,7 +175,7 @@ class GribWorker:
         return framed(
             sections.discipline,
             (
-                *(sections.identification, sections.local, GRID.section(), sections.product),
+                *(sections.identification, sections.local, regridding.grid.section(), sections.product),
                 *(representation, bitmap, packed),
             ),
         )

@@ -1,7 +1,7 @@
-"""ICON-D2 from its triangles to the regular grid of 0.02 degrees: each point takes the nearest cell.
+"""From ICON's triangles to a regular grid: each point takes the nearest cell.
 
-What belongs here: which cell is nearest, and keeping the answer. What does not: GRIB (`dwd_assets.formats.gribwork`).
-The grid is that of the server's files `icon-d2_germany_regular-lat-lon_*`.
+What belongs here: which cell is nearest, and keeping the answer. What does not: GRIB (`dwd_assets.formats.gribwork`),
+and which grids there are (`dwd_assets.formats.target_grids`).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from dwd_assets.formats.grib_grid import LatLonGrid
 
-GRID = LatLonGrid(1215, 746, 43_180_000, 356_060_000, 20_000, 20_000)
-"""43.18 to 58.08 N, 356.06 to 20.34 E."""
-
 EARTH_KM = 6371.229
 """The radius of ICON's sphere."""
-
-CELL_KM = 2.08
-"""The side of a square as large as a cell of ICON-D2 (R19B07)."""
 
 REACH_CELLS = 1.5
 """How many cell sizes the nearest cell may be away; within the domain it is at most 0.9 (a triangle's corner)."""
 
-_LAYOUT = 1
+_SAMPLES = 33
+_NEIGHBOURS = 21
+"""The size of cells is that of a circle round one of them which has so many others; of equilateral triangles it comes
+out 0.6 % too large, and 21 has the least such error of the numbers below 30.
+"""
+
+_LAYOUT = 2
 _DAMAGED = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile)
 
 Floats = NDArray[np.float64]
@@ -50,15 +50,19 @@ class CellCentres:
     reach_km: float
 
     @staticmethod
-    def of(clat_deg: ArrayLike, clon_deg: ArrayLike, cell_km: float = CELL_KM) -> CellCentres:
-        """From the values of CLAT and CLON. Raises `ValueError` where they are not positions of the same cells."""
+    def of(clat_deg: ArrayLike, clon_deg: ArrayLike, cell_km: float | None = None) -> CellCentres:
+        """From the values of CLAT and CLON. Raises `ValueError` where they are not positions of the same cells.
+
+        cell_km: the side of a square as large as a cell, by default estimated from the positions.
+        """
         lat, lon = (np.asarray(each, np.float64).ravel() for each in (clat_deg, clon_deg))
         if lat.size != lon.size or not lat.size:
             raise ValueError(f"{lat.size} latitudes and {lon.size} longitudes are not positions of cells")
         # Written so that NaN fails too.
         if not (bool((np.abs(lat) <= 90.0).all()) and bool((np.abs(lon) <= 360.0).all())):
             raise ValueError("latitudes or longitudes of cells are missing, or are no degrees")
-        return CellCentres(lat, lon, unit_vectors(lat, lon), REACH_CELLS * cell_km)
+        units = unit_vectors(lat, lon)
+        return CellCentres(lat, lon, units, REACH_CELLS * (_cell_km(units) if cell_km is None else cell_km))
 
     def nearest(self, lat_deg: float, lon_deg: float) -> tuple[int, float]:
         """The nearest cell, in reach or not, and how far its centre is, in km."""
@@ -66,25 +70,49 @@ class CellCentres:
         return cell, distance_km(lat_deg, lon_deg, float(self.lat_deg[cell]), float(self.lon_deg[cell]))
 
 
+def _cell_km(units: Floats) -> float:
+    """The side of a square as large as a cell, the median over some; 0 of a single cell, which has no neighbours."""
+    cells = len(units)
+    near = min(_NEIGHBOURS, cells - 1)
+    if not near:
+        return 0.0
+    samples = np.linspace(0, cells - 1, _SAMPLES).astype(int)
+    # Of the cell itself one half is inside the circle, and of the furthest neighbour.
+    areas = [np.pi * _neighbour_km(units, index, near) ** 2 / (near + 0.5) for index in samples]
+    return float(np.sqrt(np.median(areas)))
+
+
+def _neighbour_km(units: Floats, index: int, near: int) -> float:
+    """How far the neighbour of a cell is that is the `near`-th in distance."""
+    apart = 1.0 - units @ units[index]  # half the square of the chord
+    apart[index] = np.inf
+    reach = max(float(apart.min()), np.finfo(float).eps)
+    while np.count_nonzero(apart <= reach) < near:
+        reach *= 4.0
+    found = np.sort(apart[apart <= reach])[near - 1]
+    return EARTH_KM * float(np.sqrt(2.0 * max(found, 0.0)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Regridding:
-    """An index of nearest cells, ready to take from fields of `cells` values.
+    """An index of nearest cells, ready to take from fields of `cells` values to the points of `grid`.
 
     inside: which points of the grid have a cell, bool of shape (points,). taken: their cells, in the grid's order.
     """
 
+    grid: LatLonGrid
     cells: int
     inside: NDArray[np.bool_]
     taken: NDArray[np.intp]
 
     @staticmethod
-    def of(index: NDArray[np.int32], cells: int) -> Regridding:
+    def of(index: NDArray[np.int32], cells: int, grid: LatLonGrid) -> Regridding:
         """From what `nearest_cells` gives for so many cells. Raises `ValueError` where it is of another grid."""
-        if index.shape != (GRID.rows, GRID.columns) or not -1 <= index.min() <= index.max() < cells:
+        if index.shape != (grid.rows, grid.columns) or not -1 <= index.min() <= index.max() < cells:
             raise ValueError(f"an index of shape {index.shape} does not lead from {cells} cells to the grid")
         flat = index.ravel()
         inside = flat >= 0
-        return Regridding(cells, inside, flat[inside].astype(np.intp))
+        return Regridding(grid, cells, inside, flat[inside].astype(np.intp))
 
     def take(
         self, numbers: NDArray[np.uint16], present: NDArray[np.bool_] | None
@@ -116,15 +144,16 @@ def distance_km(lat_deg: float, lon_deg: float, other_lat_deg: float, other_lon_
     return float(2 * EARTH_KM * np.arcsin(np.sqrt(chord)))
 
 
-def grid_axes_deg() -> tuple[Floats, Floats]:
-    """Latitudes (746,) from south to north and longitudes (1215,) from west to east, 356.06 to 380.34."""
-    lat = (GRID.first_lat + GRID.lat_step * np.arange(GRID.rows)) / 1e6
-    lon = (GRID.first_lon + GRID.lon_step * np.arange(GRID.columns)) / 1e6
+def axes_deg(grid: LatLonGrid) -> tuple[Floats, Floats]:
+    """Latitudes of the rows and longitudes of the columns of a grid; the first longitude is below 180."""
+    first_lon = grid.first_lon - (360_000_000 if grid.first_lon >= 180_000_000 else 0)
+    lat = (grid.first_lat + grid.lat_step * np.arange(grid.rows)) / 1e6
+    lon = (first_lon + grid.lon_step * np.arange(grid.columns)) / 1e6
     return lat, lon
 
 
-def nearest_cells(clat_deg: ArrayLike, clon_deg: ArrayLike) -> NDArray[np.int32]:
-    """The cell nearest to each point of the grid, int32 of shape (746, 1215); -1 where none is in reach.
+def nearest_cells(clat_deg: ArrayLike, clon_deg: ArrayLike, grid: LatLonGrid) -> NDArray[np.int32]:
+    """The cell nearest to each point of a grid, int32 of shape (rows, columns); -1 where none is in reach.
 
     `clat_deg` and `clon_deg` are the values of CLAT and CLON, each of shape (cells,). Raises `ValueError` where
     they are not positions.
@@ -135,29 +164,31 @@ def nearest_cells(clat_deg: ArrayLike, clon_deg: ArrayLike) -> NDArray[np.int32]
     cells = CellCentres.of(clat_deg, clon_deg)
     # An unbalanced tree is built in half the time, and asked as fast.
     tree = cKDTree(cells.units, compact_nodes=False, balanced_tree=False)
-    lat, lon = np.meshgrid(*grid_axes_deg(), indexing="ij")
+    lat, lon = np.meshgrid(*axes_deg(grid), indexing="ij")
     reach = 2 * np.sin(cells.reach_km / EARTH_KM / 2)
     _, found = tree.query(unit_vectors(lat, lon), distance_upper_bound=reach)
     return np.where(found == tree.n, -1, found).astype(np.int32)
 
 
-def kept_nearest_cells(clat_deg: ArrayLike, clon_deg: ArrayLike, folder: Path) -> NDArray[np.int32]:
-    """`nearest_cells`, computed once: kept in a file of `folder` that is named by what CLAT and CLON have in them.
+def kept_nearest_cells(
+    clat_deg: ArrayLike, clon_deg: ArrayLike, grid: LatLonGrid, folder: Path
+) -> NDArray[np.int32]:
+    """`nearest_cells`, computed once: kept in a file of `folder` that is named by the grid, CLAT and CLON.
 
     The folder is made if need be; its files are safe to delete, and a damaged one is computed again.
     """
-    file = folder / f"nearest-cells-{_digest(clat_deg, clon_deg)}.npz"
+    file = folder / f"nearest-cells-{_digest(clat_deg, clon_deg, grid)}.npz"
     with suppress(*_DAMAGED), np.load(file, allow_pickle=False) as kept:
         index = kept["index"]
-        if index.shape == (GRID.rows, GRID.columns) and index.dtype == np.int32:
+        if index.shape == (grid.rows, grid.columns) and index.dtype == np.int32:
             return np.asarray(index, np.int32)
-    index = nearest_cells(clat_deg, clon_deg)
+    index = nearest_cells(clat_deg, clon_deg, grid)
     _keep(file, index)
     return index
 
 
-def _digest(clat_deg: ArrayLike, clon_deg: ArrayLike) -> str:
-    digest = hashlib.sha256(f"{_LAYOUT} {GRID} {CELL_KM} {REACH_CELLS}".encode())
+def _digest(clat_deg: ArrayLike, clon_deg: ArrayLike, grid: LatLonGrid) -> str:
+    digest = hashlib.sha256(f"{_LAYOUT} {grid} {REACH_CELLS}".encode())
     for each in (clat_deg, clon_deg):
         digest.update(np.ascontiguousarray(each, np.float64).tobytes())
     return digest.hexdigest()[:32]

@@ -644,9 +644,16 @@ def test_a_run_is_made_on_the_regular_grid(dwd: Dwd, simulator: Simulator, folde
     assert "1215 x 746 of 0.02 x 0.02 deg" in field.text
 
 
+def test_a_run_that_is_not_there_is_not_regridded_and_that_is_said(dwd: Dwd):
+    ran = dwd("regrid", "2026091612", "--model", "icon-eu")
+    assert ran.status == 1
+    assert "no such run: the archive has no ledger of icon-eu 2026091612" in ran.text
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("regrid", "2026091612", "--model", "icon-eps"),
         ("rebuild", "poi", "2026-09-16T00"),
         ("verify", "icon-d2", "2026-9-16"),
         ("regrid", "2026-09-16"),

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib_grid import LatLonGrid, NativeGrid, read_lat_lon, read_native_grid
 from dwd_assets.formats.grib_sections import split
-from dwd_assets.formats.regrid import GRID
+from dwd_assets.formats.regrid import axes_deg
+from dwd_assets.formats.target_grids import TARGET_GRIDS
 from tests.dwd.grid_cells import in_child, needs_eccodes
 from tests.samples import SAMPLES, needs_samples
 
+GRID = TARGET_GRIDS["icon-d2"]
 ROUND = LatLonGrid(2880, 1441, -90_000_000, 0, 125_000, 125_000)
 SOUTHWARD = LatLonGrid(5, 3, 52_000_000, 350_000_000, -1_000_000, 5_000_000)
 
@@ -37,6 +39,17 @@ print(json.dumps([ec.codes_get(handle, key, int) for key in keys + places]))
 NATIVE_FILES = [
     SAMPLES / "dwd/icon-d2/icon-d2_icosahedral_2t_2020072800_000.grib2",
     SAMPLES / "cases/dwd/VMAX_10M_served_as_T_2M.grib2",
+]
+
+SERVED = [
+    (
+        "icon-d2",
+        SAMPLES / "dwd/icon-d2/icon-d2_germany_regular-lat-lon_single-level_2022042600_000_2d_u_10m.grib2",
+    ),
+    (
+        "icon-eu",
+        SAMPLES / "dwd/icon-eu/icon-eu_europe_regular-lat-lon_single-level_2022050700_000_U_10M.grib2",
+    ),
 ]
 
 ECCODES_NATIVE = """
@@ -162,3 +175,22 @@ def test_a_grid_of_another_template_or_a_short_one_is_not_one_of_triangles():
         read_native_grid(GRID.section(), "x")
     with pytest.raises(FormatError, match=r"^x: section 3 has 34 bytes, with template 101 it has 35"):
         read_native_grid(GRID.section()[:34], "x")
+
+
+def test_axes_are_the_positions_of_rows_and_columns():
+    for grid in (GRID, SOUTHWARD, ROUND, LatLonGrid(4, 2, 0, 180_000_000, 1_000_000, 90_000_000)):
+        lat, lon = axes_deg(grid)
+        assert (lat.shape, lon.shape) == ((grid.rows,), (grid.columns,))
+        assert lon[0] == pytest.approx(grid.position(0)[1])
+        assert (lon[1:] > lon[:-1]).all()
+        for row, column in ((0, 0), (grid.rows - 1, grid.columns - 1), (1, 2)):
+            expected = grid.position(row * grid.columns + column)
+            assert (lat[row], (lon[column] + 180) % 360 - 180) == pytest.approx(expected)
+
+
+@needs_samples
+@pytest.mark.parametrize(("model", "path"), SERVED, ids=["icon-d2", "icon-eu"])
+def test_the_grids_that_are_regridded_to_are_those_of_the_servers_files_byte_for_byte(model, path):
+    ((_, sections),) = split(path.read_bytes(), path.name)
+    assert read_lat_lon(sections.grid, path.name) == TARGET_GRIDS[model]
+    assert TARGET_GRIDS[model].section() == bytes(sections.grid)

@@ -18,8 +18,9 @@ from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.grib import scan
 from dwd_assets.formats.grib_process import DecoderError
 from dwd_assets.formats.grib_sections import framed, section, split
-from dwd_assets.formats.gribwork import GribWorker, OutsideDomain
+from dwd_assets.formats.gribwork import FieldNames, GribWorker, OutsideDomain
 from dwd_assets.formats.regrid import CellCentres, Regridding, nearest_cells
+from dwd_assets.formats.target_grids import TARGET_GRIDS
 from tests.dwd.complex_packing import PRIMARY, SECONDARY, complex_message
 from tests.dwd.grid_cells import CELLS, cell_centres, great_circle_km, in_child, needs_cfgrib, needs_eccodes
 from tests.samples import SAMPLES, needs_samples
@@ -30,6 +31,8 @@ REGULAR = SAMPLES / "dwd/icon-d2/icon-d2_germany_regular-lat-lon_single-level_20
 NATIVE = SAMPLES / "dwd/icon-d2/icon-d2_icosahedral_2t_2020072800_000.grib2"
 CCSDS = SAMPLES / "dwd/icon-d2-v1/T_2M_2020-07-28T00_PT000H00M.made-ccsds.grib2"
 EUROPE = SAMPLES / "dwd/icon-eu/icon-eu_europe_regular-lat-lon_single-level_2022050700_000_U_10M.grib2"
+
+GRID = TARGET_GRIDS["icon-d2"]
 
 ECCODES_VALUES = """
 import sys
@@ -128,12 +131,12 @@ def cells():
 
 @pytest.fixture(scope="module")
 def index():
-    return nearest_cells(*cell_centres())
+    return nearest_cells(*cell_centres(), GRID)
 
 
 @pytest.fixture(scope="module")
 def regridding(index):
-    return Regridding.of(index, CELLS)
+    return Regridding.of(index, CELLS, GRID)
 
 
 def eccodes_values(path: Path, tmp_path: Path) -> np.ndarray:
@@ -380,7 +383,7 @@ def test_centres_written_as_clat_and_clon_come_back_as_the_same_index(worker, in
     ]
     path = written(tmp_path, np.stack([clat, east]), kinds)
     read = [field.values for field in worker.values(path.read_bytes(), "CLAT, CLON")]
-    again = nearest_cells(*read)
+    again = nearest_cells(*read, GRID)
     differ = (again != index).mean()
     assert differ < 1e-4, "24 bits of 25 degrees are 0.2 m: only points between two cells may change"
 
@@ -434,7 +437,7 @@ def test_a_regular_file_or_another_number_of_cells_is_not_regridded(worker, inde
     with pytest.raises(FormatError, match=r"u\.grib2: 906390 points of grid template 0"):
         worker.regrid(REGULAR.read_bytes(), regridding, "u.grib2")
     with pytest.raises(FormatError, match=r"t\.grib2: 542040 points"):
-        worker.regrid(CCSDS.read_bytes(), Regridding.of(index, CELLS + 1), "t.grib2")
+        worker.regrid(CCSDS.read_bytes(), Regridding.of(index, CELLS + 1, GRID), "t.grib2")
 
 
 def patched(data: bytes, number: int, offset: int, value: bytes) -> bytes:
@@ -603,3 +606,12 @@ def test_the_parent_may_use_pyproj_and_takes_the_worker_with_it_when_killed():
     while worker.exists() and "(zombie)" not in (worker / "status").read_text():
         assert time.monotonic() < deadline, "the worker outlives its parent"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", [REGULAR, NATIVE], ids=["regular", "native"])
+def test_names_are_those_of_eccodes(worker, path):
+    (names,) = worker.names(path.read_bytes(), path.name)
+    (keys,) = eccodes_keys(path, "shortName name units cfName")
+    assert names == FieldNames(keys["shortName"], keys["name"], keys["units"], keys["cfName"])
+    ((short, units),) = [(field.short_name, field.units) for field in worker.values(path.read_bytes(), "x")]
+    assert (names.short_name, names.units) == (short, units)

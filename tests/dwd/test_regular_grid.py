@@ -1,7 +1,7 @@
 """Runs on the regular grid: which files are made of what is kept, what they hold, and what they never replace."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from dwd_assets.archive import Archive, BelowFloor, Content, plain_of
+from dwd_assets.collections import RegularLooks, collections
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.grib import scan
 from dwd_assets.formats.grib_sections import split
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.paths import archive_path, version_path
+from dwd_assets.formats.target_grids import TARGET_GRIDS
 from dwd_assets.office import Office
 from dwd_assets.opendata.client import Client
 from dwd_assets.progress import Done, Recorder
-from dwd_assets.regular_grid import regrid_run
+from dwd_assets.regular_grid import outlook, regrid_run
 from dwd_assets.settings import DwdSettings
 from dwd_assets.simulator.catalogue import Catalogue
 from dwd_assets.simulator.fields import FieldWriter
@@ -68,6 +70,8 @@ class World:
 
     office: Office
     now: datetime = AT
+    model: str = "icon-d2"
+    lines: list[str] = field(default_factory=list)
 
     def keep(self, key: FieldKey, data: bytes | None = None, revision: int = 0) -> Kept:
         """Keep a field as if it had been fetched."""
@@ -84,20 +88,20 @@ class World:
             self.keep(key)
 
     def tell(self, path: str, kept: Kept, period: str = PERIOD) -> None:
-        with Recorder(self.office.store, "icon-d2", period) as recorder:
+        with Recorder(self.office.store, self.model, period) as recorder:
             recorder.kept(path, kept)
 
     def change(self, change: Callable[[ledger.Ledger], ledger.Ledger]) -> None:
-        ledger.update(self.office.store, "icon-d2", PERIOD, change)
+        ledger.update(self.office.store, self.model, PERIOD, change)
 
     def ledger(self, period: str = PERIOD) -> ledger.Ledger:
-        return ledger.read(self.office.store, "icon-d2", period)
+        return ledger.read(self.office.store, self.model, period)
 
     def content(self, path: str) -> bytes:
         return plain_of(path, self.office.store.get(path).data)
 
     def regrid(self) -> Done:
-        return regrid_run(self.office, RUN, lambda line: None)
+        return regrid_run(self.office, self.model, RUN, self.lines.append)
 
     def made(self) -> set[str]:
         return {path for path, kept in self.ledger().kept.items() if kept.made_from}
@@ -118,8 +122,8 @@ def geometry(tmp_path_factory) -> Path:
 def new_world(worker, geometry):
     with Client("http://127.0.0.1:9") as client:
 
-        def new(on) -> World:
-            settings = DwdSettings(_env_file=None, geometry_cache=geometry, fields_retry_minutes=5)
+        def new(on, **changed) -> World:
+            settings = DwdSettings(_env_file=None, geometry_cache=geometry, fields_retry_minutes=5, **changed)
             world = World(Office(settings, Archive(on), client, lambda: world.now, worker))
             return world
 
@@ -158,7 +162,10 @@ def test_what_is_made_says_of_what_and_how(world):
     assert kept.source is None
     assert kept.made_from == (f"{archive_path(native('t_2m'))}#{warm.sha256[:12]}",)
     (note,) = kept.notes
-    assert note == f"regridded here: nearest cell of CLAT {lat.sha256[:12]} and CLON {lon.sha256[:12]}"
+    assert note == (
+        f"regridded here: nearest cell of CLAT {lat.sha256[:12]} and CLON {lon.sha256[:12]},"
+        f" grid 0.1, UUID {b'simulated cells.'.hex()}, 36600 cells"
+    )
     assert kept.size == len(world.content(regular("t_2m")))
 
 
@@ -290,21 +297,230 @@ def test_a_constant_that_only_the_ledger_names_is_read_where_it_is_held(world):
     assert world.made() == {regular("hsurf", 0, "time-invariant")}
 
 
-def test_without_cells_nothing_is_made_and_that_is_told(world):
-    world.keep_all(native("t_2m"), POSITIONS[0])
+def test_without_cells_nothing_is_made_and_their_grid_is_named(world):
+    world.keep_all(native("t_2m"), native("t_2m", 60), POSITIONS[0])
     done = world.regrid()
-    assert done.fetched == 0
-    assert done.failed == {
-        archive_path(POSITIONS[0]): "CLAT and CLON are not kept, of this run or of one near it"
-    }
+    told = f"icon-d2 {PERIOD}: CLAT and CLON of grid 0.1, UUID {b'simulated cells.'.hex()}, 36600 cells are needed"
+    assert (done.fetched, list(done.failed)) == (0, [regular("t_2m"), regular("t_2m", 60)])
+    assert all(reason.startswith(told) for reason in done.failed.values())
+    assert len([line for line in world.lines if line.startswith(told)]) == 1
+    assert world.ledger().failed == {}, "it is no fault of the fields"
+    assert outlook(world.office, world.ledger()).reasons == (done.failed[regular("t_2m")],)
 
 
-def test_cells_that_are_not_near_the_grid_are_told_and_make_no_empty_files(world):
+def test_cells_that_are_not_near_the_grid_are_named_and_make_no_empty_files(world):
     world.keep_all(POSITIONS[1], native("t_2m"))
     world.keep(POSITIONS[0], WRITER.grib(POSITIONS[1], "ccsds", 0))
     done = world.regrid()
-    assert "no cell is near the grid" in done.failed[archive_path(POSITIONS[0])]
+    assert "no cell is near the grid" in done.failed[regular("t_2m")]
+    assert done.failed[regular("t_2m")].startswith(archive_path(POSITIONS[0]))
     assert world.made() == set()
+
+
+OTHER = b"other cells of it"[:16]
+
+
+def of_other_grid(data: bytes) -> bytes:
+    """The same field of a grid with another UUID, and as many cells."""
+    assert data.count(b"simulated cells.") == 1
+    return data.replace(b"simulated cells.", OTHER)
+
+
+def test_each_field_takes_the_positions_of_its_own_grid(world, tmp_path):
+    turned = replace(WRITER, catalogue=replace(WRITER.catalogue, columns=150, rows=244))
+    for key in (constant("clat", EARLIER), constant("clon", EARLIER)):
+        world.keep(key, of_other_grid(turned.grib(key, "ccsds", 0)))
+    world.keep_all(*POSITIONS, native("t_2m"))
+    world.keep(native("td_2m"), of_other_grid(WRITER.grib(native("td_2m"), "ccsds", 0)))
+    assert (world.regrid().failed, len(world.made())) == ({}, 2)
+    for name, writer, uuid in (("t_2m", WRITER, b"simulated cells."), ("td_2m", turned, OTHER)):
+        (note,) = world.ledger().kept[regular(name)].notes
+        assert f"UUID {uuid.hex()}" in note
+        files = [tmp_path / f"{each}.grib2" for each in ("made", "cells", "lat", "lon")]
+        files[0].write_bytes(world.content(regular(name)))
+        files[1].write_bytes(world.content(archive_path(native(name))))
+        for file, key in zip(files[2:], POSITIONS, strict=True):
+            file.write_bytes(writer.grib(key, "ccsds", 0))
+        values, cells, lat, lon = (eccodes_values(file, tmp_path)[0] for file in files)
+        assert_nearest(values, cells, lat, lon, TARGET_GRIDS["icon-d2"])
+    assert world.regrid().fetched == 0
+
+
+def assert_nearest(values, cells, lat, lon, grid, some: int = 25) -> None:
+    """Some of the points that have a value have that of the cell at the least great-circle distance."""
+    points = np.flatnonzero(~np.isnan(values))
+    for point in np.random.default_rng(3).choice(points, some):
+        at = divmod(int(point), grid.columns)
+        at_lat, at_lon = (
+            (grid.first_lat + grid.lat_step * at[0]) / 1e6,
+            (grid.first_lon + grid.lon_step * at[1]) / 1e6,
+        )
+        away = great_circle_km(at_lat, at_lon, lat, lon)
+        assert values[point] in cells[away <= away.min() + 1e-4]
+
+
+def test_positions_of_another_grid_are_never_used(world):
+    for key in POSITIONS:
+        world.keep(key, of_other_grid(WRITER.grib(key, "ccsds", 0)))
+    world.keep(native("t_2m"))
+    (reason,) = world.regrid().failed.values()
+    assert f"CLAT and CLON of grid 0.1, UUID {b'simulated cells.'.hex()}" in reason
+    assert f"those kept are of grid 0.1, UUID {OTHER.hex()}" in reason
+    world.keep(constant("clat", EARLIER))
+    world.keep(constant("clon", EARLIER))
+    assert world.regrid().fetched == 1
+
+
+def test_icon_eu_is_made_on_its_own_grid_under_its_old_names(new_world, local_store, tmp_path):
+    world = new_world(local_store)
+    world.model = "icon-eu"
+    keys = [replace(key, model="icon-eu") for key in (*POSITIONS, native("t_2m", 180), constant("hsurf"))]
+    world.keep_all(*keys)
+    assert world.regrid().failed == {}
+    folder = f"weather/icon-eu/grib/{PERIOD}"
+    made = f"{folder}/t_2m/icon-eu_europe_regular-lat-lon_single-level_{PERIOD}_003_T_2M.grib2.lz4"
+    assert world.made() == {
+        made,
+        f"{folder}/hsurf/icon-eu_europe_regular-lat-lon_time-invariant_{PERIOD}_HSURF.grib2.lz4",
+    }
+    files = [tmp_path / f"{each}.grib2" for each in ("made", "cells", "lat", "lon")]
+    for file, path in zip(files, (made, *map(archive_path, (keys[2], keys[0], keys[1]))), strict=True):
+        file.write_bytes(world.content(path))
+    values, cells, lat, lon = (eccodes_values(file, tmp_path)[0] for file in files)
+    assert values.size == 1097 * 657
+    assert_nearest(values, cells, lat, lon, TARGET_GRIDS["icon-eu"])
+
+
+def test_a_model_without_a_regular_grid_is_refused_with_those_that_have_one(world):
+    with pytest.raises(ValueError, match="'icon-eps' has no regular grid; allowed: icon-d2, icon-eu"):
+        regrid_run(world.office, "icon-eps", RUN, world.lines.append)
+
+
+def reasons(world: World) -> tuple[str, ...]:
+    """Why files are not made, which is logged too."""
+    world.lines.clear()
+    given = world.regrid().reasons
+    assert [line.partition(" on the regular grid: ")[2] for line in world.lines if ": " in line][
+        -len(given) :
+    ] == [*given]
+    return given
+
+
+def test_what_waits_is_named_with_what_it_waits_for(world):
+    world.keep_all(*POSITIONS, native("tot_prec", 0), native("tot_prec", 30), native("t_2m", 0))
+    world.change(lambda known: msgspec.structs.replace(known, missing=(archive_path(native("t_2m", 60)),)))
+    waiting = "tot_prec of hour 000 waits for 000:15 000:45; t_2m of hour 001 waits for 001:00"
+    assert reasons(world) == (f"hours that wait for fields (2): {waiting}",)
+
+
+def test_the_servers_own_files_are_the_reason_why_none_are_made(world):
+    world.keep_all(*POSITIONS, native("t_2m"), native("tot_prec", 15))
+    for name in ("t_2m", "tot_prec"):
+        key = replace(native(name), grid="regular")
+        world.keep(key, WRITER.grib(key, "simple", 0))
+    assert reasons(world) == (f"files of the server's own (2): {regular('t_2m')}; {regular('tot_prec')}",)
+
+
+def test_files_that_the_server_may_still_have_are_waited_for_until_a_time(world):
+    world.keep_all(*POSITIONS, native("t_2m"))
+    awaited, deadline = (regular("t_2m"),), AT + timedelta(hours=22)
+    world.change(lambda known: msgspec.structs.replace(known, missing=awaited, deadline=deadline))
+    assert reasons(world) == (
+        f"files expected from the server until 2026-09-17T12:00Z (1): {regular('t_2m')}",
+    )
+    assert outlook(world.office, world.ledger()).again_at == deadline
+
+
+def test_a_run_that_is_not_there_is_a_fault_that_says_so(world):
+    done = world.regrid()
+    told = f"no such run: the archive has no ledger of icon-d2 {PERIOD}"
+    assert (done.failed, done.reasons) == ({f"icon-d2 {PERIOD}": told}, (told,))
+    assert world.ledger().revision == 0, "and none is made"
+
+
+def test_a_selection_without_fields_to_regrid_is_a_fault_that_says_so(new_world, local_store):
+    world = new_world(local_store, fields="icon-d2/pressure/u")
+    world.keep(replace(native("u"), level_type="pressure", level=850))
+    assert reasons(world) == ("DWD_FIELDS selects no single-level or time-invariant fields of icon-d2",)
+    world.office.settings.fields = ("icon-d2/single/t_2m",)
+    assert reasons(world) == ("no single-level or time-invariant field on triangles is kept or expected",)
+
+
+def test_when_all_is_made_that_is_said(world):
+    world.keep_all(*POSITIONS, native("t_2m"))
+    assert world.regrid().reasons == ()
+    world.lines.clear()
+    assert world.regrid().reasons == ()
+    assert world.lines == [f"icon-d2 {PERIOD} on the regular grid: all files are made"]
+
+
+class Looks:
+    """The looks of a sensor at the runs of a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.looks = world, RegularLooks(world.model)
+
+    def due(self) -> list[str]:
+        return [
+            due.period for due in self.looks.due(self.world.office, self.world.now, self.world.lines.append)
+        ]
+
+
+def test_a_look_says_why_nothing_is_due(world):
+    looks = Looks(world)
+    assert (looks.due(), looks.looks.idle()) == ([], "no run of icon-d2 of the last 2 days is in the archive")
+    world.keep_all(native("tot_prec", 0))
+    assert looks.due() == []
+    assert looks.looks.idle().startswith(
+        f"{PERIOD}: hours that wait for fields (1): tot_prec of hour 000 waits for 000:15"
+    )
+    world.keep_all(*POSITIONS, *(native("tot_prec", minutes) for minutes in QUARTERS))
+    assert looks.due() == [PERIOD]
+    world.regrid()
+    assert (looks.due(), looks.looks.idle()) == ([], "all fields on triangles are regridded")
+
+
+def test_a_look_finds_what_failed_again_after_the_retry_minutes_and_positions_that_another_run_has_now(world):
+    looks = Looks(world)
+    world.keep(native("t_2m"))
+    assert looks.due() == []
+    assert "CLAT and CLON of grid 0.1" in looks.looks.idle()
+    world.keep_all(constant("clat", EARLIER), constant("clon", EARLIER))
+    assert looks.due() == [], "the run's own ledger has not changed"
+    world.now += timedelta(minutes=5)
+    assert looks.due() == [PERIOD]
+    whole = world.office.store.get(archive_path(native("t_2m"))).data
+    world.office.store.delete([archive_path(native("t_2m"))])
+    world.regrid()
+    assert looks.due() == []
+    assert "files that failed and are tried again later (1): weather/icon-d2/" in looks.looks.idle()
+    world.office.store.put(archive_path(native("t_2m")), whole)
+    world.now += timedelta(minutes=5)
+    assert looks.due() == [PERIOD]
+
+
+def test_each_selected_model_with_a_regular_grid_has_a_collection(tmp_path):
+    fields = "icon-d2/single/t_2m icon-eps/single/t_2m icon-eu/single/t_2m"
+    made = [
+        one
+        for one in collections(DwdSettings(_env_file=None, fields=fields, regular_grid=True))
+        if one.made_of
+    ]
+    assert [(one.name, one.asset, one.made_of) for one in made] == [
+        ("icon-d2", "icon_d2_regular_files", "icon_d2_files"),
+        ("icon-eu", "icon_eu_regular_files", "icon_eu_files"),
+    ]
+    assert "0.0625 degrees" in made[1].description
+    off = collections(DwdSettings(_env_file=None, fields=fields))
+    assert not [one for one in off if one.made_of]
+
+
+@pytest.mark.parametrize("fields", ["icon-eps/single/t_2m", "none"])
+def test_a_regular_grid_of_no_selected_model_is_a_wrong_setting(fields):
+    with pytest.raises(
+        ValueError, match="DWD_FIELDS selects no model that has a regular grid: icon-d2, icon-eu"
+    ):
+        DwdSettings(_env_file=None, fields=fields, regular_grid=True)
 
 
 def damaged(stored: bytes) -> bytes:
@@ -355,7 +571,7 @@ def test_a_disk_at_its_floor_ends_the_pass(world):
     world.keep_all(*POSITIONS, native("t_2m"))
     full = Archive(world.office.store, 1 << 62)
     with pytest.raises(BelowFloor):
-        regrid_run(replace(world.office, archive=full), RUN, lambda line: None)
+        regrid_run(replace(world.office, archive=full), "icon-d2", RUN, lambda line: None)
     assert world.made() == set()
 
 
@@ -376,7 +592,7 @@ def test_a_real_field_of_full_size_is_read_by_eccodes_and_cfgrib_as_the_served_g
         world.keep(constant(name, run), part)
     world.keep(native("t_2m", 0, run), CCSDS.read_bytes())
 
-    assert regrid_run(world.office, run, lambda line: None).fetched == 1
+    assert regrid_run(world.office, "icon-d2", run, lambda line: None).fetched == 1
 
     made = tmp_path / "made.grib2"
     path = archive_path(replace(native("t_2m", 0, run), grid="regular"))
