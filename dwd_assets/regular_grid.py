@@ -17,23 +17,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from threading import Lock
 from typing import Literal
 
 import msgspec
 
 from dwd_assets.archive import Content, digest
-from dwd_assets.formats.checks import run_text
+from dwd_assets.formats.checks import parse_run, run_text
 from dwd_assets.formats.errors import FormatError
-from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.fields import FieldKey, LevelType
 from dwd_assets.formats.grib import scan
 from dwd_assets.formats.grib_grid import NativeGrid
 from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.formats.regrid import Regridding, kept_nearest_cells
 from dwd_assets.formats.target_grids import TARGET_GRIDS
+from dwd_assets.model_history import RunHistory, read_history, series_of
 from dwd_assets.office import Log, Office
-from dwd_assets.opendata.expected import expected_fields
 from dwd_assets.positions import (
     DIGITS,
     KeptFile,
@@ -51,6 +50,9 @@ from store.objects import ObjectMissing
 
 _POSITIONS = frozenset({"clat", "clon", "elat", "elon", "vlat", "vlon", "rlat", "rlon"})
 """Constants that say where cells, edges and corners of the triangles are: no fields on another grid."""
+
+_REGRIDDED: frozenset[LevelType] = frozenset({"single", "time-invariant"})
+"""The types of level of which fields are put on a regular grid."""
 
 _AT_ONCE = 2
 """The decoder is one process: while it works for one thread, the other packs and stores."""
@@ -298,7 +300,7 @@ def _planned(office: Office, known: Ledger, cells: _Cells) -> _Plan:
     fault = _fault(office, known)
     if fault is not None:
         return _Plan(faults=(fault,))
-    whole, waiting = _hours(known)
+    whole, waiting = _hours(office, known)
     now, retry = office.clock(), timedelta(minutes=office.settings.fields_retry_minutes)
     standing: dict[_Standing, list[_Hour]] = defaultdict(list)
     for hour in whole:
@@ -338,8 +340,8 @@ def _fault(office: Office, known: Ledger) -> str | None:
         return f"no such run: the archive has no ledger of {known.collection} {known.period}"
     if any(_by_hour((*known.kept, *known.missing))):
         return None
-    selection = office.settings.selection
-    if not any(selection.takes_level_type(known.collection, kind) for kind in ("single", "time-invariant")):
+    rows = office.settings.selection.of_model(known.collection).rows
+    if not any(row.level_types & _REGRIDDED and not _POSITIONS.issuperset(row.parameters) for row in rows):
         return f"DWD_FIELDS selects no single-level or time-invariant fields of {known.collection}"
     return "no single-level or time-invariant field on triangles is kept or expected"
 
@@ -361,21 +363,38 @@ def _first_and_last(hours: Sequence[_Hour]) -> list[_Hour]:
     return [hour for pair in found.values() for hour in pair]
 
 
-def _hours(known: Ledger) -> tuple[list[_Hour], list[str]]:
+def _hours(office: Office, known: Ledger) -> tuple[list[_Hour], list[str]]:
     """The hours whose steps are all kept, and for which steps each of the others waits."""
     kept, awaited = _by_hour(known.kept), _by_hour(known.missing)
+    history = RunHistory(read_history(office.store, known.collection), _run_of(known))
     whole: list[_Hour] = []
     waiting: list[str] = []
     for key in dict.fromkeys((*kept, *awaited)):
         paths = kept.get(key, {})
-        lacking = _expected_steps(key).union(awaited.get(key, ())) - paths.keys()
-        if lacking and not _is_the_servers(key, known):
-            steps = " ".join(f"{step // 60:03d}:{step % 60:02d}" for step in sorted(lacking))
-            waiting.append(f"{key.parameter} of hour {key.step_minutes // 60:03d} waits for {steps}")
+        expected = _expected_steps(key, office, history)
+        lacking = (expected or frozenset()).union(awaited.get(key, ())) - paths.keys()
+        is_open = bool(lacking) or (expected is None and known.expects_more)
+        if is_open and not _is_the_servers(key, known):
+            waiting.append(_waiting(key, lacking))
         else:
             sources = {step: KeptFile(path, known.kept[path]) for step, path in sorted(paths.items())}
             whole.append(_Hour(key, archive_path(key), sources))
     return whole, waiting
+
+
+def _waiting(key: FieldKey, lacking: Iterable[int]) -> str:
+    """What an hour waits for."""
+    steps = " ".join(f"{step // 60:03d}:{step % 60:02d}" for step in sorted(lacking))
+    wanted = steps or "the run to be whole, since no run of the same hour of the day was"
+    return f"{key.parameter} of hour {key.step_minutes // 60:03d} waits for {wanted}"
+
+
+def _run_of(known: Ledger) -> datetime:
+    """The run that a ledger is of. Raises `ValueError`."""
+    run = parse_run(known.period)
+    if run is None:
+        raise ValueError(f"{known.period!r} is not a run (YYYYMMDDHH)")
+    return run
 
 
 def _is_the_servers(key: FieldKey, known: Ledger) -> bool:
@@ -397,19 +416,30 @@ def _by_hour(paths: Iterable[str]) -> dict[FieldKey, dict[int, str]]:
 def _is_regridded(key: FieldKey) -> bool:
     return (
         key.grid == "icosahedral"
-        and key.level_type in {"single", "time-invariant"}
+        and key.level_type in _REGRIDDED
         and key.level is None
         and key.member is None
         and key.parameter not in _POSITIONS
     )
 
 
-@lru_cache(maxsize=4096)  # a run's hours: the ledger is looked through with each batch of new fields
-def _expected_steps(regular: FieldKey) -> frozenset[int]:
-    """The steps in minutes that the v1 tree is expected to have within the hour of a regular file, if that is known."""
+def _expected_steps(regular: FieldKey, office: Office, history: RunHistory) -> frozenset[int] | None:
+    """The steps in minutes within the hour of a regular file, as earlier runs had them and they are selected.
+
+    Returns None if no run of the same hour of the day was seen whole.
+    """
+    native = replace(regular, grid="icosahedral")
+    pattern = history.pattern(series_of(native))
+    if pattern is None:
+        return None
+    selection = office.settings.selection
     hour = range(regular.step_minutes, regular.step_minutes + 60)
-    fields = expected_fields(replace(regular, grid="icosahedral"), "v1") or ()
-    return frozenset(field.step_minutes for field in fields if field.step_minutes in hour)
+    return frozenset(
+        step
+        for _, steps in pattern
+        for step in steps
+        if step in hour and selection.takes(replace(native, step_minutes=step))
+    )
 
 
 def _regridding(office: Office, model: str, positions: Positions) -> Regridding:

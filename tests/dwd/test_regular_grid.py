@@ -22,7 +22,7 @@ from dwd_assets.opendata.client import Client
 from dwd_assets.progress import Done, Recorder
 from dwd_assets.regular_grid import outlook, regrid_run
 from dwd_assets.settings import DwdSettings
-from dwd_assets.simulator.catalogue import Catalogue
+from dwd_assets.simulator.catalogue import Catalogue, Parameter, every
 from dwd_assets.simulator.fields import FieldWriter
 from store import ledger
 from store.ledger import Kept, Source
@@ -35,6 +35,7 @@ from tests.dwd.grid_cells import (
     needs_cfgrib,
     needs_eccodes,
 )
+from tests.dwd.model_world import remember
 from tests.dwd.test_gribwork import CCSDS, CFGRIB, REGULAR, eccodes_keys, eccodes_values, written
 from tests.samples import needs_samples
 
@@ -107,6 +108,15 @@ class World:
         return {path for path, kept in self.ledger().kept.items() if kept.made_from}
 
 
+STEPS = Catalogue(
+    parameters=(
+        *(Parameter(name, steps=every(60, 48)) for name in ("t_2m", "td_2m", "u_10m", "v_10m", "relhum_2m")),
+        Parameter("tot_prec", steps=every(15, 48)),
+    )
+)
+"""What runs of every hour had before."""
+
+
 @pytest.fixture(scope="module")
 def worker():
     with GribWorker() as one:
@@ -125,6 +135,8 @@ def new_world(worker, geometry):
         def new(on, **changed) -> World:
             settings = DwdSettings(_env_file=None, geometry_cache=geometry, fields_retry_minutes=5, **changed)
             world = World(Office(settings, Archive(on), client, lambda: world.now, worker))
+            for model in ("icon-d2", "icon-eu"):
+                remember(on, replace(STEPS, model=model))
             return world
 
         yield new
@@ -164,7 +176,7 @@ def test_what_is_made_says_of_what_and_how(world):
     (note,) = kept.notes
     assert note == (
         f"regridded here: nearest cell of CLAT {lat.sha256[:12]} and CLON {lon.sha256[:12]},"
-        f" grid 0.1, UUID {b'simulated cells.'.hex()}, 36600 cells"
+        f" grid 47.1, UUID {b'simulated cells.'.hex()}, 36600 cells"
     )
     assert kept.size == len(world.content(regular("t_2m")))
 
@@ -300,7 +312,7 @@ def test_a_constant_that_only_the_ledger_names_is_read_where_it_is_held(world):
 def test_without_cells_nothing_is_made_and_their_grid_is_named(world):
     world.keep_all(native("t_2m"), native("t_2m", 60), POSITIONS[0])
     done = world.regrid()
-    told = f"icon-d2 {PERIOD}: CLAT and CLON of grid 0.1, UUID {b'simulated cells.'.hex()}, 36600 cells are needed"
+    told = f"icon-d2 {PERIOD}: CLAT and CLON of grid 47.1, UUID {b'simulated cells.'.hex()}, 36600 cells are needed"
     assert (done.fetched, list(done.failed)) == (0, [regular("t_2m"), regular("t_2m", 60)])
     assert all(reason.startswith(told) for reason in done.failed.values())
     assert len([line for line in world.lines if line.startswith(told)]) == 1
@@ -364,8 +376,8 @@ def test_positions_of_another_grid_are_never_used(world):
         world.keep(key, of_other_grid(WRITER.grib(key, "ccsds", 0)))
     world.keep(native("t_2m"))
     (reason,) = world.regrid().failed.values()
-    assert f"CLAT and CLON of grid 0.1, UUID {b'simulated cells.'.hex()}" in reason
-    assert f"those kept are of grid 0.1, UUID {OTHER.hex()}" in reason
+    assert f"CLAT and CLON of grid 47.1, UUID {b'simulated cells.'.hex()}" in reason
+    assert f"those kept are of grid 47.1, UUID {OTHER.hex()}" in reason
     world.keep(constant("clat", EARLIER))
     world.keep(constant("clon", EARLIER))
     assert world.regrid().fetched == 1
@@ -484,7 +496,7 @@ def test_a_look_finds_what_failed_again_after_the_retry_minutes_and_positions_th
     looks = Looks(world)
     world.keep(native("t_2m"))
     assert looks.due() == []
-    assert "CLAT and CLON of grid 0.1" in looks.looks.idle()
+    assert "CLAT and CLON of grid 47.1" in looks.looks.idle()
     world.keep_all(constant("clat", EARLIER), constant("clon", EARLIER))
     assert looks.due() == [], "the run's own ledger has not changed"
     world.now += timedelta(minutes=5)
