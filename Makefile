@@ -9,7 +9,7 @@ VIEWER_SOURCES := $(wildcard api/viewer/*.html api/viewer/*.json api/viewer/*.ts
 # Where this is set, every one of the many processes would compile all of the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo run viewer test lint types bench constraints clean
+.PHONY: demo run viewer test soak-dwd lint types bench constraints clean
 
 demo: $(READY) $(VIEWER)
 	$(BIN)/python -m deploy.local demo
@@ -22,6 +22,10 @@ viewer: $(VIEWER)
 test: $(READY) $(VIEWER)
 	cd api/viewer && PATH="$(abspath $(BIN)):$$PATH" npm test --silent
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+# Three thousand faults and a played week; `make test` has a short form of both.
+soak-dwd: $(READY)
+	DWD_SOAK=1 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/dwd/test_faults.py tests/dwd/test_played_day.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -54,6 +54,8 @@ def check_field(data: bytes, key: FieldKey, name: str, decoder: GribWorker | Non
     fields = split(data, name)
     for message, _ in fields:
         _check_message(message, key, name)
+    if len(fields) > 1 and len({sections.message() for _, sections in fields}) < len(fields):
+        raise FormatError(f"{name}: has the same message more than once, in {len(fields)} messages")
     if decoder is not None:
         decoder.check(data, name)
     observed = observe([message for message, _ in fields], _native_grid(fields[0][1], key, name))

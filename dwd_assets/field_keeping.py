@@ -21,7 +21,15 @@ from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import version_path
 from dwd_assets.model_history import series_of
 from dwd_assets.office import Office
-from dwd_assets.opendata.errors import Encoded, NotAsListed, NotYet, OpendataError, TooLarge, Truncated
+from dwd_assets.opendata.errors import (
+    Encoded,
+    NotAsListed,
+    NotYet,
+    OpendataError,
+    TooLarge,
+    Truncated,
+    Unsettled,
+)
 from dwd_assets.opendata.messages import Body, NotModified
 from dwd_assets.opendata.settling import is_settled
 from dwd_assets.run_fields import Field
@@ -40,6 +48,7 @@ class Fetched:
     """What became of a field: one of `kept`, `failed`, `fault` (of the store), `absent`, or nothing new.
 
     age: how long it had been on the server. by_server: it failed because no file came at all. bytes: as they came.
+    is_young: it is absent because what is there changed a moment ago.
     """
 
     field: Field
@@ -48,6 +57,7 @@ class Fetched:
     fault: StoreError | None = None
     absent: bool = False
     by_server: bool = False
+    is_young: bool = False
     age: timedelta = timedelta(days=1)
     bytes: int = 0
 
@@ -73,7 +83,7 @@ class Keeper:
             case Body():
                 return self._kept(wanted, result, now)
             case NotYet():
-                return Fetched(wanted, absent=True)
+                return Fetched(wanted, absent=True, is_young=isinstance(result, Unsettled))
             case OpendataError():
                 by_server = not isinstance(result, _CAME)
                 return Fetched(wanted, failed=Failed(str(result), now), by_server=by_server)
@@ -83,7 +93,7 @@ class Keeper:
         modified = body.received.version.modified
         age = timedelta(days=1) if modified is None else now - modified
         if modified is not None and not is_settled(modified, now):
-            return Fetched(wanted, absent=True)
+            return Fetched(wanted, absent=True, is_young=True)
         came = Fetched(wanted, age=age, bytes=body.received.size)
         try:
             plain, found = self._verified(wanted, body)

@@ -156,7 +156,10 @@ class Cataloguer:
         )
 
     def old_looked(self, before: ModelCatalogue, run: datetime, now: datetime) -> ModelCatalogue:
-        """The catalogue after a look at the old tree's folder of a run's hour."""
+        """The catalogue after a look at the old tree's folder of a run's hour.
+
+        Where there is no such folder, it is as it was: that may be the end of that tree, which is not decided here.
+        """
         folder = old_folder(before.model, run)
         new: dict[str, tuple[tuple[LevelType, int | None], ...]] = {}
         try:
@@ -172,7 +175,8 @@ class Cataloguer:
         wanted = (name for name in names if self.selection.takes_parameter(before.model, name))
         if names and all(name in after.old for name in wanted):
             return msgspec.structs.replace(after, old_looked_at=now)
-        self.log(f"{before.model}: the server does not list all of {folder} in its old tree")
+        if names:
+            self.log(f"{before.model}: the server does not list all of {folder} in its old tree")
         return after
 
     def _old_levels(self, folder: str) -> tuple[tuple[LevelType, int | None], ...] | None:

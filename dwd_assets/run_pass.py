@@ -135,6 +135,7 @@ class RunPass:
                 self._fetch_trees(self._known(), recorder)
             self._fetch_trees(self._named(also), recorder)
             self._settle(recorder)
+            self._notice_old_tree()
             self._standing.notice(self._lister.unread, self._report)
             faults = tuple(self._tally.faults)
             told = recorder.tell(lambda known: self._standing.concluded(known, faults))
@@ -324,6 +325,9 @@ class RunPass:
         self._tally.bytes += fetched.bytes
         if fetched.absent:
             order.absent(key)
+            if fetched.is_young and path in self._kept:
+                self._log(f"{path}: another version came to the server a moment ago; the earlier one is kept")
+                self._standing.replaced.append(path)
             return
         if fetched.failed is not None:
             order.failed(key, by_server=fetched.by_server)
@@ -415,6 +419,14 @@ class RunPass:
             self._standing.old_is_gone = not is_there and bool(self._lister.entries(f"{NWP}/"))
         except (OpendataError, FormatError) as fault:
             self._report(f"{self._model}: whether the old tree is there is not known: {fault}")
+
+    def _notice_old_tree(self) -> None:
+        """A tree that is followed, of which nothing was ever listed, and that did not end."""
+        standing = self._standing
+        if self._trees.old and standing.catalogue.old_looked_at is None and not standing.old_is_gone:
+            self._report(
+                f"{self._model}: the server lists nothing of {old_folder(self._model, self._run)} so far"
+            )
 
 
 def _is_seen_whole(told: Ledger) -> bool:

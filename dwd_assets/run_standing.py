@@ -9,6 +9,7 @@ What belongs here: judging a run. What does not: fetching (`dwd_assets.run_pass`
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ _LIST_AGAIN = timedelta(minutes=45)
 """A run that grows, and of which only its own listing is known, is listed so long after its start, and after twice
 that time, four times, and so on.
 """
+
+_NAMED = 5
 
 UNVERIFIED = "not verified:"
 """How the warning begins of a run of whose hour no run was seen whole yet."""
@@ -74,10 +77,16 @@ class Standing:
     cataloguer: Cataloguer
     _catalogue: ModelCatalogue
     old_is_gone: bool = False
+    replaced: list[str] = field(default_factory=list)
+    """Kept files of which the server has another version, too young to be trusted."""
+
     _listed: dict[FieldKey, None] = field(init=False)
-    _listed_at: datetime | None = field(init=False)
+    _last_listing: tuple[datetime | None, str] = field(init=False)
+    """When all of the run was listed last, and which series that was."""
+
     _listings: int = field(init=False)
     _expected: tuple[Field, ...] | None = None
+    _series_digest: str | None = None
     _asked_for: set[str] = field(init=False)
     _unseen: frozenset[str] = frozenset()
     _has_unread: bool = False
@@ -86,7 +95,7 @@ class Standing:
     def __post_init__(self) -> None:
         known = (parse_archive_path(path) for path in self.before.missing)
         self._listed = dict.fromkeys(key for key in known if isinstance(key, FieldKey))
-        self._listed_at = self.before.listed_at
+        self._last_listing = (self.before.listed_at, self.before.listed_series)
         self._listings = self.before.listings
         self._asked_for = set(self.before.missing)
 
@@ -98,7 +107,27 @@ class Standing:
     @catalogue.setter
     def catalogue(self, catalogue: ModelCatalogue) -> None:
         self._catalogue = catalogue
-        self._expected = None
+        self._expected = self._series_digest = None
+
+    @property
+    def _series(self) -> str:
+        """A digest of the names of all series that are wanted of the run."""
+        if self._series_digest is None:
+            names = sorted(
+                series_of(each.key) for each in self.expectations.series(self._catalogue, self.selection)
+            )
+            self._series_digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+        return self._series_digest
+
+    @property
+    def _listed_at(self) -> datetime | None:
+        """When all of the run was listed last; None if more is wanted of it by now than was looked for then."""
+        at, series = self._last_listing
+        return at if series == self._series else None
+
+    @property
+    def _was_seen_whole(self) -> bool:
+        return self.expectations.history.was_seen_whole and self._listed_at is not None
 
     # What is expected
 
@@ -167,7 +196,7 @@ class Standing:
         self._listings += listed.requests
         self._expected = None
         if is_all and self._fresh.is_whole:
-            self._listed_at = self._fresh.at
+            self._last_listing = (self._fresh.at, self._series)
             self._unseen = frozenset(
                 each.path
                 for each in self.expected
@@ -220,7 +249,7 @@ class Standing:
         While one grows of which only its listing is known, it is listed less and less often.
         """
         newest, now = self.newest_change(kept), self.office.clock()
-        if newest is None or self.expectations.history.was_seen_whole:
+        if newest is None or self._was_seen_whole:
             return False
         is_missing, is_unverified = bool(self.missing(kept)), self._is_unverified()
         if is_unverified and now < newest + GROWN:
@@ -253,7 +282,8 @@ class Standing:
             missing=paths,
             failed=self._failed(before),
             unseen=tuple(sorted(unseen.union(before.unseen).intersection(paths))),
-            listed_at=self._listed_at,
+            listed_at=self._last_listing[0],
+            listed_series=self._last_listing[1],
             listings=self._listings,
             warnings=(*standing_warnings(before), *self._warnings(before.kept, missing), *unread),
         )
@@ -268,7 +298,7 @@ class Standing:
             or (trees.old and catalogue.old_looked_at is None and not self.old_is_gone)
             or self.cataloguer.lacks(catalogue)
         )
-        if is_open or self.expectations.history.was_seen_whole:
+        if is_open or self._was_seen_whole:
             return is_open
         newest = self.newest_change(kept)
         if newest is None or self._listed_at is None:
@@ -332,6 +362,11 @@ class Standing:
         if self.has_ended(kept):
             yield from _vanished(self.expected, missing)
         yield from _noted(kept)
+        if self.replaced:
+            yield (
+                f"{len(self.replaced)} kept files have another version on the server that was too young to be "
+                f"fetched: {', '.join(self.replaced[:_NAMED])}"
+            )
         if self._expects_more(kept) and self._is_unverified():
             yield (
                 f"{UNVERIFIED} no run of {self.run:%H} UTC was seen whole yet, so that what is expected is what the "

@@ -106,7 +106,8 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     the server is asked all the same, so that what is missing is lost from then on; none: from the deadline on.
     revision: counts changes. warnings: what is odd about the period as a whole, a line each. unseen: of the missing,
     what a list of all that the server had, made after the period was whole there, does not name. listed_at: when the
-    server's own listing of all of the period was read last; listings: requests for that, over all passes.
+    server's own listing of all of the period was read last; listed_series: a digest of what that listing looked for;
+    listings: requests for it, over all passes.
     """
 
     collection: str
@@ -123,6 +124,7 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     given_up: datetime | None = None
     unseen: tuple[str, ...] = ()
     listed_at: datetime | None = None
+    listed_series: str = ""
     listings: int = 0
 
     @property

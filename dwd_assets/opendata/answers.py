@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import BinaryIO
 
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict
@@ -34,6 +35,7 @@ from dwd_assets.opendata.errors import (
     TooLarge,
     Truncated,
     Unavailable,
+    Unsettled,
     Untrusted,
 )
 from dwd_assets.opendata.messages import Received, Request, Seen, Version
@@ -118,7 +120,9 @@ def refusal(answer: BaseHTTPResponse, url: str) -> OpendataError:
     """The error that a status other than 200 stands for."""
     status = answer.status
     told = f"{url}: the server answered {status} {answer.reason or ''}".rstrip()
-    if status in {404, 410, 412}:  # 412: it changed just now
+    if status == HTTPStatus.PRECONDITION_FAILED:
+        return Unsettled(told)
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return NotYet(told)
     if status in _REDIRECTS:
         target = answer.headers.get("location", "")

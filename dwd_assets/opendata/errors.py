@@ -11,6 +11,10 @@ class NotYet(OpendataError):  # noqa: N818 - reads as the state it reports
     """Nothing is at the address: not yet, or no more. Right after a listing it is common: two servers answer."""
 
 
+class Unsettled(NotYet):
+    """The file changed a moment ago: another version than the one before is on its way."""
+
+
 class Busy(OpendataError):  # noqa: N818
     """The server asks for patience; `retry_after_s` is how long, where it says so."""
 

@@ -54,6 +54,7 @@ from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.server import Asked, Plan, Simulator
 from dwd_assets.simulator.stations import STATIONS
+from dwd_assets.simulator.trees import other_parameter
 from store import keys, ledger
 from store.ledger import Kept, Ledger
 from store.location import open_store
@@ -70,6 +71,7 @@ CATALOGUE = Catalogue(
         Parameter("tot_prec", steps=every(15, 4)),
         constant("hsurf"),
         constant("clat"),
+        constant("clon"),
     ),
     columns=13,
     rows=9,
@@ -82,8 +84,11 @@ PLAN = Plan(catalogue=CATALOGUE, lag=timedelta(minutes=10), slow_s=1.3)
 MANNERS = Manners(
     requests_per_s=10_000.0, burst=1000, read_s=1.0, retry=Retry(attempts=2, first_wait_s=0.001)
 )
-RUN_TAKES = timedelta(hours=2, minutes=2)
-"""After that all files of a run are there and settled."""
+RUN_TAKES = timedelta(hours=2, minutes=12)
+"""After that all files of a run are there, and nothing came for ten minutes."""
+
+NEW_RUN_TAKES = timedelta(hours=5, minutes=2)
+"""After that a run is whole of which no earlier one of the same hour is known."""
 
 ISSUE_TAKES = timedelta(minutes=87)
 LOGGED_REQUESTS = 100_000
@@ -167,6 +172,14 @@ class Truth:
             at = min(at, self.simulator.plan.old_tree_until - timedelta(seconds=1))
         contents = self.contents(path, at, self.overwritten[path])
         return {unpack_bzip2(each, path, 1 << 30) if packed else each for each in contents}
+
+    def refusable(self, key: FieldKey) -> set[bytes]:
+        """The GRIBs that were served in place of a field and are another one."""
+        packed = key.grid == "regular"
+        path = old_path(key) if packed else v1_path(key).replace("%3A", ":")
+        other = other_parameter(self.simulator.plan.catalogue, path)
+        others = parse_old(other or "") or parse_v1(other or "")
+        return self.fields(others) if others is not None else set()
 
     def overwrite(self, path: str) -> None:
         """Let the server have another content of a field."""
@@ -275,6 +288,7 @@ class Audit:
         match parsed:
             case FieldKey():
                 right = content in self.truth.fields(parsed)
+                right = right or (key != path and content in self.truth.refusable(parsed))
             case MosmixKey():
                 right = set(_PLACEMARK.findall(content)) <= self.truth.placemarks(parsed)
                 right = right and len(_PLACEMARK.findall(content)) == 1
@@ -405,8 +419,8 @@ class Pass:
             f"{each.fault} of {path}"
             for path, each in last.items()
             if is_met(each)
-            and not any(name in text for name in _names(path))
-            and not (each.status == 404 and (is_open or _names(path) & kept))
+            and not is_named(path, text)
+            and not (each.status in {404, 412} and (is_open or (_names(path) & kept and each.status == 404)))
             and not (each.fault in QUIET and each.status == 200)
             # A slow answer is noted when it is given, which may be during a later pass.
             and each.fault is not Fault.SLOW
@@ -421,12 +435,19 @@ def is_met(asked: Asked) -> bool:
     return asked.fault is not None and asked.status != 304
 
 
-QUIET = {Fault.OVERWRITTEN, Fault.OUT_OF_STEP}
-"""Faults that are answers like any other: with a file that is too young, or older than another."""
+QUIET = {Fault.OVERWRITTEN, Fault.OUT_OF_STEP, Fault.NO_LENGTH, Fault.GZIPPED}
+"""Faults that are answers like any other: a file that is too young, or older than another, or sent in another way."""
+
+
+def is_named(path: str, text: str) -> bool:
+    """Whether lines name a path of the server, or that of the archive."""
+    return any(name in text for name in _names(path))
 
 
 def _names(path: str) -> set[str]:
     names = {path, quote(path), quote(path, safe="/@"), path.removeprefix("/")}
+    if path.endswith(".kmz"):
+        names.add(path.rpartition("/")[2])
     key = parse_v1(path) or parse_old(path)
     if key is not None:
         names.add(archive_path(key))
@@ -441,6 +462,7 @@ class Staff:
 
     simulator: Simulator
     office: Office
+    run_takes: timedelta = RUN_TAKES
 
     @property
     def collections(self) -> tuple[Collection, ...]:
@@ -463,7 +485,7 @@ class Staff:
         return [
             (each, period)
             for each in self.collections
-            for period in served(each, now)
+            for period in served(each, now, self.simulator.plan, self.run_takes)
             if ledger.read(self.office.store, each.name, period).state(now) != "complete"
         ]
 
@@ -487,12 +509,14 @@ def archived(
     return tuple(collection.archive(office, period, log))
 
 
-def served(collection: Collection, now: datetime) -> list[str]:
+def served(
+    collection: Collection, now: datetime, plan: Plan = PLAN, run_takes: timedelta = RUN_TAKES
+) -> list[str]:
     """The periods that the server has whole at a time; of reports, today."""
     if collection.hours is None:
         return [f"{now:%Y%m%d}"]
     is_model = collection.name == "icon-d2"
-    takes, kept = (RUN_TAKES, 24) if is_model else (ISSUE_TAKES, 48)
+    takes, kept = (run_takes, 3 * plan.runs_at(now)) if is_model else (ISSUE_TAKES, 48)
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=kept - 1)
     times = (first + timedelta(hours=hour) for hour in range(kept))
     return [f"{time:%Y%m%d%H}" for time in times if time.hour in collection.hours and time + takes <= now]

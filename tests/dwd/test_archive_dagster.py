@@ -430,7 +430,7 @@ def test_fields_are_regridded_as_they_come_and_the_run_turns_green_when_both_are
         dagster.run(PERIOD)
         assert dagster.asked("regular") == [PERIOD]
         assert dagster.run(PERIOD, "icon_d2_regular_files").success
-        waits = "hours that wait for fields (2): tot_prec of hour 004 waits for 004:15 004:30 004:45; t_2m of hour"
+        waits = "hours that wait for fields (1): t_2m of hour 004 waits for 004:00"
         assert waits in dagster.observed(regular)["not_made"]
         assert f"{PERIOD}: {waits}" in dagster.tick("regular").skip_reason.skip_message
         assert dagster.green(regular) == set()
@@ -441,5 +441,5 @@ def test_fields_are_regridded_as_they_come_and_the_run_turns_green_when_both_are
         assert dagster.run(PERIOD, "icon_d2_regular_files").success
         assert dagster.green(regular) == {PERIOD}
         made = [path for path in world.ledger(NOON).kept if "regular-lat-lon" in path]
-        # Five hours of three parameters, four of the quarter-hourly one (the fifth is not whole), and HSURF.
-        assert len(made) == 3 * 5 + 4 + 1
+        # Five hours of four parameters (of the last quarters the first alone is selected), and HSURF.
+        assert len(made) == 4 * 5 + 1

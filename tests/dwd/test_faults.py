@@ -1,11 +1,13 @@
-"""Two thousand faults of every kind: no file is corrupt afterwards, nothing is falsely called complete, all are named.
+"""Faults of every kind: no file is corrupt afterwards, nothing is falsely called complete, all are named.
 
 Faults are drawn from a seed. After each round everything in the store is audited (`tests.dwd.fault_world`); at the
-end of each test the faults stop, and everything that the server still has must become complete.
+end of each test the faults stop, and everything that the server still has must become complete. The suite has a short
+form of each campaign; with `DWD_SOAK` set (`make soak-dwd`) there are three thousand faults.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 from collections import Counter
@@ -20,7 +22,8 @@ from dwd_assets.archive import Archive, BelowFloor
 from dwd_assets.collections import Collection
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.simulator.faults import Fault
-from dwd_assets.simulator.server import Simulator
+from dwd_assets.simulator.report_forms import ReportForm
+from dwd_assets.simulator.server import Plan, Simulator
 from dwd_assets.simulator.stations import STATIONS
 from store import ledger
 from store.objects import Store
@@ -28,7 +31,9 @@ from store.posix import PosixStore
 from tests.dwd.fault_world import (
     CATALOGUE,
     EXITED,
+    NEW_RUN_TAKES,
     PLAN,
+    RUN_TAKES,
     Audit,
     FlippingRelay,
     FullDisk,
@@ -39,6 +44,7 @@ from tests.dwd.fault_world import (
     Truth,
     check_days,
     is_met,
+    is_named,
     new_office,
     served,
 )
@@ -52,15 +58,47 @@ NOON = "2026091612"
 ROUND = timedelta(minutes=6)
 """Longer than what failed waits for another attempt."""
 
-OVER_HTTP, OVER_HTTP_TO_S3, FLIPS = 1300, 150, 140
-EXITS, EXITS_ON_S3, KILLS, FULL_DISKS, FLOORS = 200, 40, 60, 160, 30
-"""How many faults of each kind there are at least."""
+IS_SOAK = bool(os.environ.get("DWD_SOAK"))
+
+
+def faults(soak: int) -> int:
+    """How many faults there are at least: so many, or a sixth of them in the short form."""
+    return soak if IS_SOAK else max(soak // 6, 8)
+
+
+OVER_HTTP, NEW_ARCHIVE, OVER_HTTP_TO_S3, FLIPS = faults(1700), faults(240), faults(200), faults(200)
+EXITS, EXITS_ON_S3, KILLS, FULL_DISKS, FLOORS = faults(300), faults(60), faults(80), faults(200), faults(40)
 
 OF_FILES = (
     *(Fault.NOT_FOUND, Fault.UNAVAILABLE, Fault.TRUNCATED, Fault.CUT, Fault.PAGE, Fault.RESET),
-    *(Fault.OVERWRITTEN, Fault.OUT_OF_STEP),
+    *(Fault.OVERWRITTEN, Fault.OUT_OF_STEP, Fault.NO_LENGTH, Fault.CUT_NO_LENGTH, Fault.GZIPPED),
 )
-OF_LISTINGS = (Fault.NOT_FOUND, Fault.UNAVAILABLE, Fault.CUT, Fault.PAGE, Fault.RESET)
+OF_FIELDS = (*OF_FILES, Fault.TWO_MESSAGES, Fault.WRONG_PARAMETER)
+OF_QUARTER_HOURS = (*OF_FILES, Fault.TWO_MESSAGES)
+"""No other parameter of the catalogue has them."""
+
+OF_PACKED_FIELDS = (*OF_FILES, Fault.WRONG_PARAMETER, Fault.FLIPPED)
+OF_FORECASTS = (*OF_FILES, Fault.FLIPPED, Fault.HALF_ISSUE)
+OF_LISTINGS = (
+    *(Fault.NOT_FOUND, Fault.UNAVAILABLE, Fault.CUT, Fault.PAGE, Fault.RESET),
+    *(Fault.UNREADABLE_ROWS, Fault.NAMELESS_ROW, Fault.NO_LENGTH, Fault.GZIPPED),
+)
+LISTINGS = ("*/poi/", "*/grib/*/", "*/p/", "*/p/*/", "*/s/", "*/r/")
+
+CHANGES = replace(
+    PLAN,
+    new_grid_from=START + timedelta(hours=8),
+    fewer_runs_from=START + timedelta(hours=14),
+    fewer_runs=5,
+    report_form=ReportForm(
+        changes=(
+            (START + timedelta(hours=3), "added"),
+            (START + timedelta(hours=6), "unit"),
+            (START + timedelta(hours=9), "reordered"),
+        )
+    ),
+)
+"""A server whose grid, retention and columns change while it is followed."""
 
 
 @pytest.fixture(autouse=True)
@@ -86,12 +124,13 @@ class Campaign:
         seed: int,
         worker: GribWorker,
         at: str = "",
+        run_takes: timedelta = RUN_TAKES,
         **settings: object,
     ) -> None:
         self.simulator, self.store = simulator, store
         self.draw = random.Random(seed)
         self.office = new_office(at or simulator.url, store, simulator.clock.now, worker, **settings)
-        self.staff = Staff(simulator, self.office)
+        self.staff = Staff(simulator, self.office, run_takes)
         self.truth = Truth(simulator)
         self.met: Counter[str] = Counter()
         self.audits = self.audited = self.versions = 0
@@ -114,7 +153,7 @@ class Campaign:
     def end_well(self) -> None:
         """Without faults everything that the server has becomes complete."""
         self.simulator.heal()
-        for _ in range(3):
+        for _ in range(4):
             self.simulator.clock.advance(ROUND)
             self.staff.work_off()
         left = [(each.name, period) for each, period in self.staff.incomplete() if each.hours is not None]
@@ -124,18 +163,37 @@ class Campaign:
             (each.name, period)
             for each in self.staff.collections
             if each.hours is not None
-            for period in served(each, self.simulator.clock.now())
+            for period in served(each, self.simulator.clock.now(), self.simulator.plan, self.staff.run_takes)
         }
         assert wanted
         assert wanted <= found.complete
         check_days(self.store, self.truth)
 
+    def settle_in(self) -> None:
+        """Without faults at first, as an archive that has been running: what each hour has is known."""
+        self.staff.work_off()
+        self.simulator.clock.advance(timedelta(hours=6))
+        self.staff.work_off()
+        self.audit()
+
 
 @contextmanager
-def campaign(store: Store, seed: int, worker: GribWorker, **settings: object) -> Iterator[Campaign]:
-    with Simulator(START, seed=seed, plan=PLAN) as simulator:
-        held = Campaign(simulator, store, seed, worker, **settings)
+def campaign(
+    store: Store,
+    seed: int,
+    worker: GribWorker,
+    plan: Plan = PLAN,
+    *,
+    is_new: bool = False,
+    **settings: object,
+) -> Iterator[Campaign]:
+    """An archive that has been running, or a new one, for which it takes longer to know that a run is whole."""
+    with Simulator(START, seed=seed, plan=plan) as simulator:
+        run_takes = NEW_RUN_TAKES if is_new else RUN_TAKES
+        held = Campaign(simulator, store, seed, worker, run_takes=run_takes, **settings)
         try:
+            if not is_new:
+                held.settle_in()
             yield held
         finally:
             held.office.client.close()
@@ -149,20 +207,17 @@ def arm(held: Campaign) -> None:
             v1 = f"*/p/{parameter.name.upper()}/r/*/s/PT{step // 60:03}H{step % 60:02}M.grib2"
             old = f"*_{step // 60:03}_*_{parameter.name}.grib2.bz2"
             if draw.random() < 0.6:
-                fail(v1, draw.choice(OF_FILES), draw.randint(1, 8))
+                kinds = OF_QUARTER_HOURS if step % 60 else OF_FIELDS
+                fail(v1, draw.choice(kinds), draw.randint(1, 8))
             if draw.random() < 0.6:
-                fail(old, draw.choice((*OF_FILES, Fault.FLIPPED)), draw.randint(1, 8))
+                fail(old, draw.choice(OF_PACKED_FIELDS), draw.randint(1, 8))
     for station in STATIONS:
         if draw.random() < 0.5:
             fail(f"*/poi/{station.id}*-BEOB.csv", draw.choice(OF_FILES), draw.randint(1, 3))
     if draw.random() < 0.7:
-        fail("*/all_stations/kml/MOSMIX_L_*", draw.choice((*OF_FILES, Fault.FLIPPED)), draw.randint(1, 6))
-    if draw.random() < 0.3:
-        fail(
-            draw.choice(("*/poi/", "*/grib/*/", "*/p/", "*/p/*/")),
-            draw.choice(OF_LISTINGS),
-            draw.randint(1, 4),
-        )
+        fail("*/all_stations/kml/MOSMIX_L_*", draw.choice(OF_FORECASTS), draw.randint(1, 6))
+    if draw.random() < 0.5:
+        fail(draw.choice(LISTINGS), draw.choice(OF_LISTINGS), draw.randint(1, 4))
 
 
 def round_of_faults(held: Campaign) -> None:
@@ -180,7 +235,7 @@ def round_of_faults(held: Campaign) -> None:
 def replaced(held: Campaign, files: int) -> list[tuple[Collection, str]]:
     """A run of which the server replaced some files that are kept, settled by now."""
     model, now = held.staff.collections[0], held.simulator.clock.now()
-    period = held.draw.choice(served(model, now))
+    period = held.draw.choice(served(model, now, held.simulator.plan, held.staff.run_takes))
     told = ledger.read(held.store, model.name, period)
     for path in held.draw.sample(sorted(told.kept), min(files, len(told.kept))):
         held.truth.overwrite(path)
@@ -195,7 +250,7 @@ def took(held: Campaign, made: Pass) -> None:
 
 
 def test_faults_on_the_way_cost_nothing_but_time(local_store, worker):
-    with campaign(local_store, 1, worker) as held:
+    with campaign(local_store, 1, worker, CHANGES) as held:
         while held.met.total() < OVER_HTTP:
             round_of_faults(held)
         held.simulator.clock.advance(timedelta(hours=6))
@@ -204,9 +259,34 @@ def test_faults_on_the_way_cost_nothing_but_time(local_store, worker):
         assert all("PT000H00M" in line for each in made for line in each.lines if "T_2M" in line)
         held.end_well()
         assert held.unnamed == [], "\n".join(held.unnamed)
-        assert set(held.met) >= {fault.name for fault in OF_FILES}
-        assert held.versions >= 30
-        assert min(held.met[fault.name] for fault in OF_FILES) >= 30
+        kinds = {*OF_FIELDS, *OF_PACKED_FIELDS, *OF_FORECASTS, *OF_LISTINGS}
+        assert held.versions >= 5
+        if IS_SOAK:
+            assert set(held.met) >= {fault.name for fault in kinds}
+            assert min(held.met[fault.name] for fault in OF_FIELDS) >= 30
+            assert held.versions >= 30
+
+
+def test_a_new_archive_that_meets_faults_from_its_first_request_on_ends_whole(local_store, worker):
+    """Nothing is known of what runs have and what their fields are: the first file to come may be the wrong one."""
+    with campaign(local_store, 9, worker, is_new=True, old_tree=False) as held:
+        lines: list[str] = []
+        while held.met.total() < NEW_ARCHIVE:
+            arm(held)
+            for collection, period in held.staff.incomplete():
+                made = held.staff.make_pass(collection, period)
+                took(held, made)
+                lines += made.lines
+            held.simulator.heal()
+            held.simulator.clock.advance(ROUND)
+            for collection, period in held.staff.incomplete():
+                lines += held.staff.make_pass(collection, period).lines
+            held.turns()
+        held.end_well()
+        # The first file of a parameter that ever comes is not known to be wrong before another one comes.
+        text = "\n".join(lines)
+        unnamed = [each for each in held.unnamed if not is_named(each.rpartition(" ")[2], text)]
+        assert unnamed == [], "\n".join(unnamed)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +294,8 @@ def test_faults_on_the_way_cost_nothing_but_time(local_store, worker):
 )
 @pytest.mark.parametrize("fault", [Fault.NOT_FOUND, Fault.UNAVAILABLE])
 def test_what_could_not_be_listed_is_not_taken_for_all_there_is(local_store, worker, listing, fault):
-    with campaign(local_store, 2, worker, mosmix=(), reports=False) as held:
+    with campaign(local_store, 2, worker, is_new=True, mosmix=(), reports=False) as held:
+        held.simulator.clock.advance(timedelta(hours=4))
         held.simulator.fail(listing, fault)
         (model,) = held.staff.collections
         for _ in range(2):
@@ -237,7 +318,9 @@ def test_a_bit_that_flips_on_the_way_ends_the_connection_and_nothing_else(
         listening = simulator._server
         listening.socket = server_context(certificate).wrap_socket(listening.socket, server_side=True)
         relay = FlippingRelay(*listening.server_address, every_piece=5)
-        held = Campaign(simulator, local_store, 3, worker, at=relay.url, mosmix=(), old_tree=False)
+        held = Campaign(
+            simulator, local_store, 3, worker, relay.url, NEW_RUN_TAKES, mosmix=(), old_tree=False
+        )
         try:
             while relay.flipped < FLIPS:
                 for collection, period in held.staff.incomplete():
@@ -371,6 +454,6 @@ def test_on_s3_all_is_as_true(s3_store, s3_server, worker, tmp_path):
         assert held.unnamed == []
 
 
-def test_there_are_two_thousand():
-    counts = (OVER_HTTP, FLIPS, EXITS, KILLS, FULL_DISKS, FLOORS, OVER_HTTP_TO_S3, EXITS_ON_S3)
-    assert sum(counts) >= 2000
+def test_the_whole_campaign_has_three_thousand_faults():
+    counts = (OVER_HTTP, NEW_ARCHIVE, FLIPS, EXITS, KILLS, FULL_DISKS, FLOORS, OVER_HTTP_TO_S3, EXITS_ON_S3)
+    assert sum(counts) >= (3000 if IS_SOAK else 500)

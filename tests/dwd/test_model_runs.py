@@ -63,7 +63,7 @@ def test_a_run_of_both_trees_is_archived_whole_and_costs_nothing_more(store):
 
 
 def test_a_run_that_is_in_the_future_is_refused_and_leaves_no_ledger(local_store):
-    with opened(local_store, NOON - timedelta(hours=1, minutes=1)) as world:
+    with opened(local_store, NOON - timedelta(hours=1, minutes=1), is_new=True) as world:
         with pytest.raises(
             ValueError, match=r"icon-d2 2026091612 is in the future: it is 2026-09-16 10:59 UTC"
         ):
@@ -313,6 +313,52 @@ def test_a_file_overwritten_between_listing_and_getting_is_the_later_one(local_s
         world.archive(NOON)
         assert world.state(NOON) == "partial"  # it is too young
         world.simulator.clock.advance(QUIET)
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        world.audit(NOON)
+
+
+def test_a_kept_file_with_another_version_that_is_too_young_is_named_until_that_version_is_kept(local_store):
+    with opened(local_store, ALL_THERE) as world:
+        world.archive(NOON)
+        world.simulator.fail(T_2M_ADDRESS, Fault.OVERWRITTEN, times=1)
+        done = world.archive(NOON, recheck=True)
+        assert (done.fetched, done.failed) == (0, {})
+        assert [line for line in world.lines if T_2M in line] == [
+            f"{T_2M}: another version came to the server a moment ago; the earlier one is kept"
+        ]
+        (warning,) = world.ledger(NOON).warnings
+        assert warning.startswith("1 kept files have another version on the server")
+        assert warning.endswith(T_2M)
+        world.audit(NOON)
+        world.simulator.clock.advance(2 * SETTLE)
+        assert world.archive(NOON, recheck=True).changed == 1
+        assert world.ledger(NOON).warnings == ()
+        world.audit(NOON)
+
+
+@pytest.mark.parametrize("fault", [Fault.NO_LENGTH, Fault.GZIPPED])
+@pytest.mark.parametrize("old_tree", [False, True])
+def test_files_without_a_length_or_packed_on_the_way_prove_their_own_end(local_store, fault, old_tree):
+    with opened(local_store, ALL_THERE, old_tree=old_tree, v1_tree=not old_tree) as world:
+        world.simulator.fail("*grib2*", fault)
+        done = world.archive(NOON)
+        assert (done.failed, done.faults) == ({}, ())
+        assert world.state(NOON) == "complete"
+        world.audit(NOON)
+
+
+@pytest.mark.parametrize(
+    ("old_tree", "address", "path"), [(False, T_2M_ADDRESS, T_2M), (True, OLD_T_2M_ADDRESS, OLD_T_2M)]
+)
+def test_half_a_file_without_a_length_is_refused(local_store, old_tree, address, path):
+    with opened(local_store, ALL_THERE, old_tree=old_tree, v1_tree=not old_tree) as world:
+        world.simulator.fail(address, Fault.CUT_NO_LENGTH)
+        done = world.archive(NOON)
+        assert list(done.failed) == [path]
+        assert world.state(NOON) == "partial"
+        world.simulator.heal()
+        world.simulator.clock.advance(RETRY)
         world.archive(NOON)
         assert world.state(NOON) == "complete"
         world.audit(NOON)

@@ -224,6 +224,26 @@ def test_a_run_that_could_not_be_listed_is_not_taken_for_whole_and_says_so(local
         assert world.ledger(NOON, "icon-eu").warnings == ()
 
 
+@pytest.mark.parametrize("fault", [Fault.UNREADABLE_ROWS, Fault.NAMELESS_ROW])
+def test_a_row_of_a_runs_listing_that_cannot_be_read_is_named(local_store, fault):
+    """A time that cannot be read costs no file; a name may be that of a file that nobody expects."""
+    with opened(local_store, LONG_WHOLE, catalogue=EU, fields=FIELDS, is_new=True) as world:
+        world.archive(NOON - timedelta(hours=3), "icon-eu")
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", fault)
+        done = world.archive(NOON, "icon-eu")
+        assert done.faults
+        assert all("/p/T_2M/r/2026-09-16T12" in line and ": row " in line for line in done.faults)
+        named = [line for line in world.ledger(NOON, "icon-eu").warnings if line.startswith("not read: ")]
+        assert len(named) == len(done.faults)
+        is_all = fault is Fault.UNREADABLE_ROWS
+        assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES
+        assert (world.state(NOON, "icon-eu") == "complete") == is_all
+        world.simulator.heal()
+        world.archive(NOON, "icon-eu")
+        assert world.state(NOON, "icon-eu") == "complete"
+        assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES
+
+
 def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(local_store):
     """A whole run of ICON-D2's steps that is followed while it appears, the very first one of an archive too."""
     names = ("t_2m", "td_2m", "pmsl", "clct")

@@ -6,6 +6,7 @@ What is kept in the end is also opened by other programs: `lz4`, `bzip2`, eccode
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,12 +24,15 @@ from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.progress import Due
 from dwd_assets.simulator.faults import Fault
+from dwd_assets.simulator.report_forms import ReportForm
 from dwd_assets.simulator.server import OLD_TREE_ENDS, Plan, Simulator
 from dwd_assets.verifying import verify_period
 from store import ledger
 from store.posix import PosixStore
 from tests.dwd.fault_world import (
     CATALOGUE,
+    NEW_RUN_TAKES,
+    PLAN,
     Audit,
     Staff,
     Truth,
@@ -73,6 +77,8 @@ class Play:
     store: PosixStore
     passes: list[tuple[datetime, Due]] = field(default_factory=list)
     refused: list[tuple[datetime, str, str]] = field(default_factory=list)
+    seen: dict[tuple[datetime, str], tuple[Due, ...]] = field(default_factory=dict)
+    """All that was due at a look, by its time and collection."""
 
     @property
     def now(self) -> datetime:
@@ -90,6 +96,7 @@ class Play:
                     continue
                 assert list(due) == sorted(due)
                 if due:
+                    self.seen[self.now, collection.name] = tuple(due)
                     self.passes.append((self.now, due[0]))
                     self.staff.make_pass(collection, due[0].period)
                     self.simulator.clock.advance(PASS_TAKES)
@@ -149,10 +156,18 @@ def test_after_an_outage_of_twenty_hours_all_that_the_server_had_is_complete(tmp
         play.until(MORNING + timedelta(hours=5))
         outage(play)
         back = play.now
-        had = [(each, period) for each in play.staff.collections for period in served(each, back)]
+        had = [
+            (each, period)
+            for each in play.staff.collections
+            for period in served(each, back, PLAN, NEW_RUN_TAKES)
+        ]
         play.until(back + timedelta(hours=6))
         found = play.audit()
-        late = [(each, period) for each in play.staff.collections for period in served(each, play.now)]
+        late = [
+            (each, period)
+            for each in play.staff.collections
+            for period in served(each, play.now, PLAN, NEW_RUN_TAKES)
+        ]
         wanted = {(each.name, period) for each, period in had + late if each.hours is not None}
         assert wanted <= found.complete
         assert ("poi", "20260915") in found.complete
@@ -176,6 +191,65 @@ def assert_oldest_first(play: Play, back: datetime) -> None:
         first = list(dict.fromkeys(rescued))
         assert len(first) >= 3
         assert first == sorted(first)
+
+
+# A week in which everything changes
+
+DAYS = 7 if os.environ.get("DWD_SOAK") else 3
+WEEK_STARTS = OLD_TREE_ENDS - timedelta(days=DAYS - 1, minutes=18)
+
+
+def test_a_week_with_every_change_ends_without_a_hole_and_the_most_endangered_run_was_always_first(tmp_path):
+    """The end of the old tree, another grid, other columns of reports, and an outage of twenty hours.
+
+    Three days in the suite, seven with `DWD_SOAK` set.
+    """
+    changes = ((WEEK_STARTS + timedelta(hours=16), "added"), (WEEK_STARTS + timedelta(hours=44), "unit"))
+    plan = Plan(
+        catalogue=CATALOGUE,
+        new_grid_from=WEEK_STARTS + timedelta(hours=12),
+        report_form=ReportForm(changes=changes),
+    )
+    with playing(tmp_path, WEEK_STARTS, plan) as play:
+        play.until(WEEK_STARTS + timedelta(hours=22))
+        had = whole(play, plan)
+        asleep(play)
+        back = play.now
+        had |= whole(play, plan)
+        while play.now < OLD_TREE_ENDS + timedelta(hours=23):
+            play.until(play.now + timedelta(hours=6))
+            had |= whole(play, plan)
+        play.until(play.now + timedelta(hours=6))
+        found = play.audit(lambda path: comes_at(path, plan) >= OLD_TREE_ENDS - HALF_AN_HOUR)
+        assert had - found.complete == set()
+        for collection in ("icon-d2", "mosmix-l", "poi"):
+            states = play.states(collection)
+            assert "lost" not in {
+                state for period, state in states.items() if period >= f"{WEEK_STARTS:%Y%m%d}"
+            }
+        check_days(play.store, caught_up(play))
+        assert_oldest_first(play, back)
+        assert_first_is_most_endangered(play)
+        grids = {kept.grid for told in found.ledgers() for kept in told.kept.values()} - {None}
+        assert {grid.partition("-")[0] for grid in grids} == {"47", "99"}
+
+
+def whole(play: Play, plan: Plan) -> set[tuple[str, str]]:
+    """What the server has whole now, long enough to be known to be whole."""
+    return {
+        (each.name, period)
+        for each in play.staff.collections
+        if each.hours is not None
+        for period in served(each, play.now, plan, NEW_RUN_TAKES)
+    }
+
+
+def assert_first_is_most_endangered(play: Play) -> None:
+    """Of what was due at a look, the one that the server deletes first was worked on."""
+    assert play.passes
+    for at, due in play.passes:
+        others = play.seen[at, due.collection]
+        assert due.deadline == min(each.deadline for each in others)
 
 
 # Other programs

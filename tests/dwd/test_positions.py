@@ -23,7 +23,7 @@ from store.ledger import Kept
 RUN = datetime(2026, 11, 30, 6, tzinfo=UTC)
 PERIOD = "2026113006"
 WRITER = FieldWriter(5, Catalogue())
-GRID = NativeGrid(0, 1, b"simulated cells.".hex(), 61 * 38)
+GRID = NativeGrid(47, 1, b"simulated cells.".hex(), 61 * 38)
 
 grids = st.builds(
     NativeGrid,
@@ -83,7 +83,7 @@ def test_the_runs_own_positions_go_first_then_those_of_the_nearest_run(store):
 def test_latitudes_and_longitudes_of_two_grids_are_not_taken_together(local_store):
     keep(local_store, "clat")
     keep(local_store, "clon", uuid=b"of another grid.")
-    with pytest.raises(NoPositions, match=rf"those kept are of grid 0\.1, UUID {b'of another grid.'.hex()}"):
+    with pytest.raises(NoPositions, match=rf"those kept are of grid 47\.1, UUID {b'of another grid.'.hex()}"):
         find(local_store)
 
 
@@ -108,7 +108,9 @@ def test_a_damaged_ledger_of_another_run_costs_nothing(local_store):
 def test_a_file_with_fields_on_two_grids_has_none():
     one = WRITER.grib(key("t_2m"), "ccsds", 0)
     assert native_grid(one * 2, "x") == GRID
-    with pytest.raises(FormatError, match=r"^x: has fields on several grids: grid 0\.1, .*; grid 0\.1, "):
+    with pytest.raises(
+        FormatError, match=r"^x: has fields on several grids: grid 47\.1, UUID 6f66.*; grid 47\.1, UUID 7369"
+    ):
         native_grid(one + one.replace(b"simulated cells.", b"of another grid."), "x")
     regular = WRITER.grib(replace(key("t_2m"), grid="regular"), "simple", 0)
     with pytest.raises(FormatError, match="grid template 0 is not that of triangles"):

@@ -14,6 +14,7 @@ from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.grib_sections import split
 from dwd_assets.formats.paths import archive_path, parse_archive_path, version_path
 from dwd_assets.model_history import read_history, update_history
+from dwd_assets.simulator import server
 from dwd_assets.simulator.catalogue import QUANTITIES, Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.fields import FieldWriter
@@ -161,24 +162,43 @@ def test_two_constants_with_the_same_bytes_are_both_asked_for_again(local_store)
         world.audit(NOON)
 
 
-def test_two_messages_where_the_layout_says_one_are_reported_and_refused_where_more_is_known(local_store):
-    with opened(local_store, ALL_THERE) as world:
-        place = address("T_2M", "2026-09-16T12:00", "PT001H00M")
-        world.simulator.fail(place, Fault.TWO_MESSAGES, times=1)
+@pytest.mark.parametrize("is_new", [False, True])
+def test_the_same_message_twice_is_refused_and_named(local_store, is_new):
+    with opened(local_store, ALL_THERE, is_new=is_new) as world:
+        world.simulator.fail(address("T_2M", "2026-09-16T12:00", "PT001H00M"), Fault.TWO_MESSAGES)
         done = world.archive(NOON)
-        path = T_2M.format("2026091612")
-        is_kept = path in world.ledger(NOON).kept
-        is_reported = any("messages where the layout has one" in line for line in world.ledger(NOON).warnings)
-        assert is_reported if is_kept else path in done.failed
-        while world.now < NOON + timedelta(hours=4):
-            wait(world)
-            world.archive(NOON)
-        later = NOON + RUN
-        world.simulator.clock.turn(later + timedelta(hours=2, minutes=15))
-        world.simulator.fail(place.replace("T12", "T15"), Fault.TWO_MESSAGES)
-        done = world.archive(later)
-        assert "messages is 2, in other steps and runs 1" in done.failed[T_2M.format("2026091615")]
-        assert world.state(later) == "partial"
+        assert list(done.failed) == [T_2M.format("2026091612")]
+        assert "has the same message more than once, in 2 messages" in done.failed[T_2M.format("2026091612")]
+        assert world.state(NOON) == "partial"
+
+
+_STATUS = 35
+"""Where the production status of the data stands in a file."""
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_two_messages_where_the_layout_says_one_are_reported_and_refused_where_more_is_known(
+    local_store, monkeypatch, is_new
+):
+    def doubled(content: bytes) -> bytes:
+        return content + content[:_STATUS] + bytes([content[_STATUS] ^ 1]) + content[_STATUS + 1 :]
+
+    monkeypatch.setitem(server._SPOILS, Fault.TWO_MESSAGES, doubled)
+    if not is_new:
+        with opened(local_store, ALL_THERE - RUN) as world:
+            world.archive(NOON - RUN)
+    with opened(local_store, ALL_THERE, is_new=is_new) as world:
+        world.simulator.fail(address("T_2M", "2026-09-16T12:00", "PT00[1-4]*"), Fault.TWO_MESSAGES)
+        done = world.archive(NOON)
+        if is_new:
+            assert done.failed == {}
+            assert (
+                "t_2m: 4 files have several messages where the layout has one" in world.ledger(NOON).warnings
+            )
+        else:
+            assert len(done.failed) == 4
+            assert all("messages is 2, in other steps and runs 1" in each for each in done.failed.values())
+            assert world.state(NOON) == "partial"
 
 
 def test_a_parameter_that_changes_for_good_is_reported_twice_and_then_expected(local_store, monkeypatch):
