@@ -151,6 +151,13 @@ class FieldIdentities:
             self.refused.pop(path, None)
             self.learned[series] = _learned(known, observed, step_minutes)
 
+    def owner(self, identity: Identity, series: str) -> str | None:
+        """Another parameter that is known to have an identity; None if there is none."""
+        parameter = series.partition(" ")[0]
+        with self._lock:
+            others = ((name.partition(" ")[0], known.identity) for name, known in self.learned.items())
+            return next((name for name, found in others if name != parameter and found == identity), None)
+
     def replace(self, series: str, known: KnownField | None) -> None:
         """Know something else of a series, or nothing any more."""
         with self._lock:

@@ -102,7 +102,7 @@ def set_aside(office: Office, deadline: Callable[[str], datetime], fault: Damage
         )
 
     if ledger.replace_damaged(office.store, fault.collection, fault.period, aside, begun) is None:
-        ledger.summarize_anew(office.store, fault.collection, fault.period)
+        ledger.summarize_again(office.store, fault.collection, fault.period)
         return f"{fault}; its ledger can be read"
     return f"{fault}; kept as {kept_as[0]}, and begun anew"
 

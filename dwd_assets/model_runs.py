@@ -85,6 +85,8 @@ def archive_run(
     before = ledger.read(office.store, model, period)
     retention = read_retention(office.store, model)
     if _is_over(before, retention.deadline(run), now):
+        if before.revision:  # the disk may have been full when the summary was to be written
+            ledger.summarize_again(office.store, model, period)
         return Done(ledger.summary(before))
     return RunPass(office, before, run, retention, log, wanted).go(recheck=recheck, also=also)
 

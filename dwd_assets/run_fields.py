@@ -162,7 +162,7 @@ class RunLister:
     def listed(self, series: Iterable[FieldKey]) -> Listed:
         """What is there of these parameters and levels. What cannot be listed is reported, and costs no other."""
         before = self._lister.requests
-        folders = list(dict.fromkeys(self._folder(key) for key in series))
+        folders = list(dict.fromkeys(self.folder(key) for key in series))
         found: list[FieldKey] = []
         # One at first: whether a run has members is found out once.
         for folder in folders[:_PROBED]:
@@ -173,7 +173,8 @@ class RunLister:
                     found += keys
         return Listed(tuple(found), self._is_whole, self._lister.requests - before, tuple(self._unknown))
 
-    def _folder(self, key: FieldKey) -> str:
+    def folder(self, key: FieldKey) -> str:
+        """The folder of a parameter and level of a run, which has all its steps and members."""
         if key.grid == "regular":
             return f"{old_folder(key.model, key.run)}{key.parameter}/"
         return v1_path(key, self._catalogue.folders.get(key.parameter)).partition("/s/")[0] + "/"

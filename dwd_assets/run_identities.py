@@ -111,11 +111,16 @@ def _outvoted(
 def _note_change(
     run: datetime, series: str, refused: list[str], expected: int, identities: FieldIdentities
 ) -> None:
-    """Note that all fields of a series have another identity than before, or some another interval."""
+    """Note that all fields of a series have another identity than before, or some another interval.
+
+    Fields that are those of another parameter came under a wrong name, in however many runs.
+    """
     known = identities.learned.get(series)
     if known is None or not known.proven:
         return
     identity, count = _commonest(refused, identities)
+    if identities.owner(identity, series) is not None:
+        return
     if identity == known.identity or count == expected:
         identities.replace(series, changed(known, identity, run))
 

@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bzip2.fast import expect as expect_packed
@@ -29,7 +29,7 @@ from dwd_assets.model_catalogue import (
     runs_folder,
     write_catalogue,
 )
-from dwd_assets.model_history import RunHistory, read_history, update_history
+from dwd_assets.model_history import RunHistory, read_history, series_of, update_history
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.addresses import NWP
 from dwd_assets.opendata.errors import OpendataError
@@ -38,7 +38,7 @@ from dwd_assets.opendata.messages import UNKNOWN, Request, Version
 from dwd_assets.opendata.settling import SETTLE
 from dwd_assets.progress import Done, Recorder
 from dwd_assets.retention import Retention, write_retention
-from dwd_assets.run_fields import Expectations, Field, RunLister, Series, Trees
+from dwd_assets.run_fields import Expectations, Field, Listed, RunLister, Series, Trees
 from dwd_assets.run_identities import Unfit, learned_after, settled
 from dwd_assets.run_order import StepOrder
 from dwd_assets.run_standing import GROWN, Standing, is_served
@@ -249,7 +249,23 @@ class RunPass:
         listed = lister.listed(each.key for each in series)
         for address in listed.unknown:
             self._report(f"{self._model}: no key stands for {address}")
+        if started < self._standing.deadline and (hidden := self._hidden(series, listed)):
+            for key in hidden:
+                self._report(
+                    f"{self._model}: nothing is listed in {lister.folder(key)}, of which files are kept"
+                )
+            listed = replace(listed, is_whole=False)
         self._standing.take_listing(series, listed, started, is_all=is_all)
+
+    def _hidden(self, series: list[Series], listed: Listed) -> list[FieldKey]:
+        """Parameters and levels of which nothing is listed and something came before: a server that is behind."""
+        shown = {series_of(key) for key in listed.keys}
+        keys = (parse_archive_path(path) for path, kept in self._kept.items() if is_served(kept))
+        came = {series_of(key) for key in keys if isinstance(key, FieldKey)}
+        hidden = [each.key for each in series if series_of(each.key) in came - shown]
+        if any(key.grid == "regular" for key in hidden) and self._trees.v1:
+            self._find_old_tree()
+        return [key for key in hidden if key.grid != "regular" or not self._standing.old_is_gone]
 
     # Fetching
 
@@ -410,8 +426,11 @@ class RunPass:
         if not is_asked or self._stopped is not None:
             return
         is_known = self._standing.catalogue.old_looked_at is not None
-        if is_known and all(each.key.grid != "regular" for each in self._standing.missing(self._kept)):
-            return
+        if not is_known or any(each.key.grid == "regular" for each in self._standing.missing(self._kept)):
+            self._find_old_tree()
+
+    def _find_old_tree(self) -> None:
+        """Ask whether the old tree has anything at all."""
         folders = (old_folder(self._model, self._run), f"{NWP}/{self._model}/grib/")
         try:
             is_there = any(self._lister.entries(folder) for folder in folders)

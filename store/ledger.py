@@ -266,8 +266,8 @@ def replace_damaged(
     return result
 
 
-def summarize_anew(store: Store, collection: str, period: str) -> None:
-    """Write the summary of a period again where it is damaged; without a ledger there is to be none.
+def summarize_again(store: Store, collection: str, period: str) -> None:
+    """Write the summary of a period again where it is damaged or out of date; without a ledger there is to be none.
 
     Raises `StoreError`, `DamagedLedger` where the ledger is damaged too.
     """

@@ -431,7 +431,9 @@ class Pass:
 
 
 def is_met(asked: Asked) -> bool:
-    """Whether a fault had an effect: an answer that has no body cannot be cut."""
+    """Whether a fault had an effect: what has no body cannot be cut, nor be another field where no other has it."""
+    if asked.fault is Fault.WRONG_PARAMETER and other_parameter(CATALOGUE, asked.path) is None:
+        return False
     return asked.fault is not None and asked.status != 304
 
 
@@ -600,7 +602,7 @@ class FlippingRelay:
         self._to, self._every = (host, port), every_piece
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._pieces = itertools.count(1)
-        self.flipped = 0
+        self.flips, self.flipped = True, 0
         threading.Thread(target=self._serve, daemon=True).start()
 
     @property
@@ -619,7 +621,7 @@ class FlippingRelay:
                     threading.Thread(target=_pump, args=(one, other, spoil), daemon=True).start()
 
     def _spoiled(self, piece: bytes) -> bytes:
-        if next(self._pieces) % self._every:
+        if not self.flips or next(self._pieces) % self._every:
             return piece
         self.flipped += 1
         middle = len(piece) // 2

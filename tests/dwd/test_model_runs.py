@@ -21,6 +21,7 @@ from dwd_assets.selection import Selection, parse_row
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.server import Plan
+from store import keys
 from tests.dwd.model_world import CATALOGUE, OLD_FILES, V1_FILES, World, opened
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
@@ -466,6 +467,21 @@ def test_a_file_that_is_there_still_after_the_deadline_is_fetched(local_store):
         assert "2026091612" in [due.period for due in runs_due(late, "icon-d2", last)]
         done = archive_run(late, "icon-d2", NOON, world.lines.append)
         assert (done.fetched, done.summary.state(last)) == (1, "complete")
+
+
+def test_a_summary_that_a_full_disk_left_behind_does_not_make_a_complete_run_due_for_ever(local_store):
+    with opened(local_store, NOON + timedelta(hours=1)) as world:
+        world.archive(NOON)
+        key = keys.ledger_summary("icon-d2", "2026091612")
+        stale = local_store.get(key).data
+        world.simulator.clock.turn(ALL_THERE)
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        local_store.put(key, stale)
+        world.simulator.clock.turn(DELETED + timedelta(minutes=1))
+        assert "2026091612" in world.due()
+        world.archive(NOON)
+        assert "2026091612" not in world.due()
 
 
 def test_a_run_from_before_the_archive_began_is_not_asked_for_after_its_deadline(local_store):

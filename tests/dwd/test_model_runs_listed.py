@@ -224,6 +224,25 @@ def test_a_run_that_could_not_be_listed_is_not_taken_for_whole_and_says_so(local
         assert world.ledger(NOON, "icon-eu").warnings == ()
 
 
+def test_a_folder_that_lists_nothing_though_files_of_it_came_proves_nothing(local_store):
+    """Of two servers one may be behind: what it does not list may be more than it lacks."""
+    with opened(local_store, NOON + timedelta(hours=1), catalogue=EU, fields=FIELDS, is_new=True) as world:
+        world.archive(NOON, "icon-eu")
+        assert any("/t_2m/" in path for path in world.ledger(NOON, "icon-eu").kept)
+        world.simulator.clock.turn(LONG_WHOLE)
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.NOT_FOUND)
+        done = world.archive(NOON, "icon-eu")
+        (line,) = done.faults
+        assert line.startswith(
+            "icon-eu: nothing is listed in /weather/nwp/v1/m/icon-eu/p/T_2M/r/2026-09-16T12"
+        )
+        assert world.state(NOON, "icon-eu") == "partial"
+        world.simulator.heal()
+        world.archive(NOON, "icon-eu")
+        assert world.state(NOON, "icon-eu") == "complete"
+        assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES
+
+
 @pytest.mark.parametrize("fault", [Fault.UNREADABLE_ROWS, Fault.NAMELESS_ROW])
 def test_a_row_of_a_runs_listing_that_cannot_be_read_is_named(local_store, fault):
     """A time that cannot be read costs no file; a name may be that of a file that nobody expects."""

@@ -217,6 +217,21 @@ def test_a_parameter_that_changes_for_good_is_reported_twice_and_then_expected(l
         assert states == [("partial", 5), ("partial", 5), ("complete", 0)]
 
 
+def test_another_parameter_under_a_name_is_never_taken_for_a_change_of_that_parameter(local_store):
+    """The one file of step 0 is all of its kind in a run: that it comes in many runs proves nothing."""
+    with opened(local_store, ALL_THERE) as world:
+        for number in range(2):
+            world.simulator.clock.turn(NOON + number * RUN + timedelta(hours=2, minutes=15))
+            world.archive(NOON + number * RUN)
+        world.simulator.fail("*/p/TOT_PREC/r/*/s/PT000H00M.grib2", Fault.WRONG_PARAMETER)
+        for number in range(2, 6):
+            run = NOON + number * RUN
+            world.simulator.clock.turn(run + timedelta(hours=2, minutes=15))
+            done = world.archive(run)
+            assert [path.split("/")[-2] for path in done.failed] == ["tot_prec"]
+            assert world.state(run) == "partial"
+
+
 def test_an_interval_that_differs_from_other_steps_and_runs_is_named():
     known = KnownField(Identity(0, 1, 52, 1), {step: step for step in range(0, 300, 60)}, proven=True)
     came = replace(observed(known.identity), range_minutes=60)
