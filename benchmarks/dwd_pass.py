@@ -24,7 +24,7 @@ from typing import Any
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.server import Plan, Simulator
 
-_HOURLY = ("t_2m", "td_2m", "relhum_2m", "t_g", "u_10m", "v_10m", "pmsl", "clct", "fr_land")
+_HOURLY = ("t_2m", "td_2m", "relhum_2m", "t_g", "u_10m", "v_10m", "pmsl", "clct", "vmax_10m")
 _LEVELS = (50, 70, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 850, 875, 900, 925, 950, 975, 1000)
 CATALOGUE = Catalogue(
     parameters=(

@@ -9,8 +9,10 @@ What belongs here: identities, and comparing them. What does not: what becomes o
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -21,6 +23,11 @@ from dwd_assets.formats.grib_products import Surface
 
 ADOPTED_AFTER = 2
 """So many runs in which all fields of a series have the same new identity make it the expected one."""
+
+ADOPTED_WITHIN = timedelta(days=2)
+"""Faults of runs that are further apart are not a change."""
+
+_FEWEST_OTHERS = 4
 
 SurfaceFact = tuple[int, float | None]
 """Type of a surface (code table 4.5) and its value, None if it has none."""
@@ -139,6 +146,16 @@ class FieldIdentities:
     learned: dict[str, KnownField]
     refused: dict[str, tuple[str, Observed]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _before: dict[str, KnownField] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._before = dict(self.learned)
+
+    def merged(self, others: Mapping[str, KnownField]) -> dict[str, KnownField]:
+        """What another pass has learned meanwhile, and what this one did."""
+        own = {name: known for name, known in self.learned.items() if known != self._before.get(name)}
+        gone = self._before.keys() - self.learned.keys()
+        return {**{name: known for name, known in others.items() if name not in gone}, **own}
 
     def check(self, series: str, step_minutes: int, path: str, observed: Observed, name: str) -> None:
         """Learn from a file, or raise `NotThisField` that names the parts that differ."""
@@ -180,10 +197,30 @@ def proven(known: KnownField) -> KnownField:
 def changed(known: KnownField, identity: Identity, run: datetime) -> KnownField:
     """What is known after a run had another identity or other intervals; adopted after some such runs."""
     before = known.change if known.change is not None and known.change.identity == identity else None
-    runs = tuple(sorted({*(before.runs if before is not None else ()), run}))
+    earlier = () if before is None else (each for each in before.runs if abs(run - each) <= ADOPTED_WITHIN)
+    runs = tuple(sorted({*earlier, run}))
     if len(runs) >= ADOPTED_AFTER:
         return KnownField(identity)
     return msgspec.structs.replace(known, change=Change(identity, runs))
+
+
+def odd_steps(ranges: Mapping[int, int]) -> tuple[int, ...]:
+    """The steps whose interval differs from that of the others, if those are four or more and four times as many.
+
+    Statistics cover the time since the run began, or always as long; other forms show no odd ones.
+    """
+    since_begin = tuple(step for step, minutes in ranges.items() if minutes != step)
+    usual, _ = Counter(ranges.values()).most_common(1)[0] if ranges else (0, 0)
+    as_long = tuple(step for step, minutes in ranges.items() if minutes != usual)
+    odd = min(since_begin, as_long, key=len)
+    others = len(ranges) - len(odd)
+    return odd if others >= max(_FEWEST_OTHERS, _FEWEST_OTHERS * len(odd)) else ()
+
+
+def without_steps(known: KnownField, steps: Iterable[int]) -> KnownField:
+    """What is known of a series, apart from the intervals at these steps."""
+    left = {step: minutes for step, minutes in known.ranges.items() if step not in set(steps)}
+    return msgspec.structs.replace(known, ranges=left)
 
 
 def _learned(known: KnownField | None, observed: Observed, step_minutes: int) -> KnownField:

@@ -53,13 +53,15 @@ def run_hours(model: str) -> int:
 class Retention(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many runs of a model the server keeps, and when it was asked last; None if it never was.
 
-    changed_at: when the number was last seen to be another one.
+    changed_at: when the number was last seen to be another one. fewer: a smaller number that was seen once, and counts
+    when it is seen again: runs that are given up too early are lost.
     """
 
     model: str
     runs: int
     looked_at: datetime | None = None
     changed_at: datetime | None = None
+    fewer: int | None = None
 
     def deadline(self, run: datetime) -> datetime:
         """When the server deletes the first file of a run: with the first file of the run that takes its place."""
@@ -76,8 +78,9 @@ class Retention(msgspec.Struct, frozen=True, omit_defaults=True):
         """After a listing that shows so many runs; one that shows none says nothing."""
         if not runs:
             return self
-        is_same = runs == self.runs or self.looked_at is None
-        return Retention(self.model, runs, now, self.changed_at if is_same else now)
+        if runs < self.runs and runs != self.fewer:
+            return Retention(self.model, self.runs, now, now, runs)
+        return Retention(self.model, runs, now, self.changed_at if runs == self.runs else now)
 
 
 def read_retention(store: Store, model: str) -> Retention:

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -86,6 +86,8 @@ class Expectations:
 
     history: RunHistory
     trees: Trees
+    _made: dict[FieldKey, Field] = field(default_factory=dict)
+    """Paths take time to make, and the same fields are asked for several times in a pass."""
 
     def series(self, catalogue: ModelCatalogue, selection: Selection) -> Iterator[Series]:
         """The parameters and levels that are wanted of the run."""
@@ -132,8 +134,14 @@ class Expectations:
     ) -> tuple[Field, ...]:
         wanted = dict.fromkeys(key for key in keys if selection.takes(key))
         folders = catalogue.folders
-        found = [Field(key, archive_path(key), folders.get(key.parameter)) for key in wanted]
+        found = [self._field(key, folders.get(key.parameter)) for key in wanted]
         return tuple(sorted(found, key=lambda each: (each.key.step_minutes, each.path)))
+
+    def _field(self, key: FieldKey, folder: str | None) -> Field:
+        made = self._made.get(key)
+        if made is None or made.folder != folder:
+            made = self._made[key] = Field(key, archive_path(key), folder)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ class RunLister:
         self._is_whole = True
         self._unknown: list[str] = []
         self._lock = threading.Lock()
-        self._has_members: bool | None = None
+        self._has_members = False
 
     def listed(self, series: Iterable[FieldKey]) -> Listed:
         """What is there of these parameters and levels. What cannot be listed is reported, and costs no other."""
@@ -190,14 +198,20 @@ class RunLister:
 
     def _v1_files(self, folder: str) -> list[str]:
         """What lies below `.../r/<run>/`, of all members."""
-        if self._has_members is not True:
-            files = self._files(f"{folder}s/")
-            if files or self._has_members is False:
-                self._has_members = False
+        ways = (self._of_members, self._without_members)
+        # An ensemble may have some parameters without members: the way of the last folder is only tried first.
+        for way in ways if self._has_members else reversed(ways):
+            files = way(folder)
+            if files:
+                self._has_members = way == self._of_members
                 return files
+        return []
+
+    def _without_members(self, folder: str) -> list[str]:
+        return self._files(f"{folder}s/")
+
+    def _of_members(self, folder: str) -> list[str]:
         members = [name for name in self._lister.folders(f"{folder}e/") if _MEMBER.fullmatch(name)]
-        if members:
-            self._has_members = True
         return [file for member in members for file in self._files(f"{folder}e/{member}/s/")]
 
     def _files(self, folder: str) -> list[str]:

@@ -22,9 +22,12 @@ from dwd_assets.field_identity import (
     KnownField,
     changed,
     identity_series,
+    odd_steps,
     proven,
+    without_steps,
 )
 from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.model_history import ModelHistory, seen_whole, series_of
 from dwd_assets.run_fields import Field
 from store.ledger import Kept
@@ -66,6 +69,7 @@ def settled(
             again += found
         else:
             _note_change(run, series, paths, len(fields[series]), identities)
+    unfit += _uneven(fields, kept, identities)
     unfit += _doubled(fields, kept, identities, {each.path for each in unfit})
     return Settled(tuple(unfit), tuple(again))
 
@@ -79,7 +83,7 @@ def learned_after(
     is_whole: bool,
 ) -> ModelHistory:
     """The history after a pass; a run that is whole proves what its fields are, and what runs of its hour have."""
-    known = dict(identities.learned)
+    known = identities.merged(before.fields)
     if not is_whole:
         return before if known == before.fields else msgspec.structs.replace(before, fields=known)
     counts = Counter(_series(key) for key in fields)
@@ -121,13 +125,33 @@ def _note_change(
     identity, count = _commonest(refused, identities)
     if identities.owner(identity, series) is not None:
         return
-    if identity == known.identity or count == expected:
+    is_interval = identity == known.identity
+    if count == expected or (is_interval and 2 * count > expected):
         identities.replace(series, changed(known, identity, run))
 
 
 def _commonest(paths: list[str], identities: FieldIdentities) -> tuple[Identity, int]:
     found = Counter(identities.refused[path][1].identity for path in paths)
     return found.most_common(1)[0]
+
+
+def _uneven(
+    fields: Mapping[str, list[str]], kept: Mapping[str, Kept], identities: FieldIdentities
+) -> Iterator[Unfit]:
+    """Of a series of which nothing is proven: the few files whose statistics cover another time than the others'."""
+    for series, paths in fields.items():
+        known = identities.learned.get(series)
+        odd = () if known is None or known.proven else odd_steps(known.ranges)
+        if known is None or not odd:
+            continue
+        identities.replace(series, without_steps(known, odd))
+        for path in paths:
+            key = parse_archive_path(path)
+            if path in kept and isinstance(key, FieldKey) and key.step_minutes in odd:
+                yield Unfit(
+                    path,
+                    f"covers {known.ranges[key.step_minutes]} minutes, unlike the other steps of the run",
+                )
 
 
 def _doubled(

@@ -197,13 +197,18 @@ class RunPass:
 
     # What the server lists
 
+    @property
+    def _nameless(self) -> int:
+        """How many rows of listings had no name that could be read."""
+        return sum(row.name is None for row in self._lister.unread)
+
     def _update_catalogue(self, *, again: bool) -> bool:
         """Look for what the catalogue does not have yet; whether it has more then.
 
         `again`: names are listed again, unless that was done since the run's newest file is there.
         """
         before, now = self._standing.catalogue, self._office.clock()
-        after = before
+        after, nameless = before, self._nameless
         due = self._standing.newest_change(self._kept) if again else None
         if self._trees.v1:
             if _is_older(before.v1_looked_at, due):
@@ -212,7 +217,9 @@ class RunPass:
                 after = self._cataloguer.v1_listed(after)
         if self._trees.old and _is_older(before.old_looked_at, due):
             after = self._cataloguer.old_looked(after, self._run, now)
-        if after != before:
+        if self._nameless > nameless:  # not kept, so that the next pass looks again
+            self._standing.catalogue = after
+        elif after != before:
             write_catalogue(self._office.store, after)
             self._standing.catalogue = after
         return (after.v1, after.old) != (before.v1, before.old)
@@ -245,6 +252,7 @@ class RunPass:
         if not (series or is_all):
             return
         started, catalogue = self._office.clock(), self._standing.catalogue
+        nameless = self._nameless
         lister = RunLister(self._lister, catalogue, self._report, self._office.settings.connections)
         listed = lister.listed(each.key for each in series)
         for address in listed.unknown:
@@ -255,13 +263,16 @@ class RunPass:
                     f"{self._model}: nothing is listed in {lister.folder(key)}, of which files are kept"
                 )
             listed = replace(listed, is_whole=False)
+        if self._nameless > nameless:  # it may be the name of a file that nobody expects
+            listed = replace(listed, is_whole=False)
         self._standing.take_listing(series, listed, started, is_all=is_all)
 
     def _hidden(self, series: list[Series], listed: Listed) -> list[FieldKey]:
         """Parameters and levels of which nothing is listed and something came before: a server that is behind."""
         shown = {series_of(key) for key in listed.keys}
-        keys = (parse_archive_path(path) for path, kept in self._kept.items() if is_served(kept))
-        came = {series_of(key) for key in keys if isinstance(key, FieldKey)}
+        standing = self._standing
+        fields = (*standing.expected, *standing.candidates(standing.selection))
+        came = {series_of(each.key) for each in fields if is_served(self._kept.get(each.path))}
         hidden = [each.key for each in series if series_of(each.key) in came - shown]
         if any(key.grid == "regular" for key in hidden) and self._trees.v1:
             self._find_old_tree()

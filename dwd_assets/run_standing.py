@@ -111,12 +111,13 @@ class Standing:
 
     @property
     def _series(self) -> str:
-        """A digest of the names of all series that are wanted of the run."""
+        """A digest of the names of all series that are wanted of the run, and of the hours."""
         if self._series_digest is None:
             names = sorted(
                 series_of(each.key) for each in self.expectations.series(self._catalogue, self.selection)
             )
-            self._series_digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+            rows = sorted(str(row.hours) for row in self.selection.rows)
+            self._series_digest = hashlib.sha256("\n".join((*names, *rows)).encode()).hexdigest()[:12]
         return self._series_digest
 
     @property
@@ -168,7 +169,8 @@ class Standing:
             return []
         keys = (parse_archive_path(path) for path in kept)
         found = {series_of(key) for key in (*self._listed, *keys) if isinstance(key, FieldKey)}
-        if self.before.listings and found and not self._has_turn():
+        is_narrowed = selection != self.selection  # by a person, who waits for an answer
+        if self.before.listings and found and not is_narrowed and not self._has_turn():
             return []
         return [series for series in unknown if series_of(series.key) not in found]
 

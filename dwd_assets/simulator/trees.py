@@ -102,7 +102,9 @@ class V1Tree:
             first = self._file(parameter, runs[0], 0).path
             if may_hold(first.partition("/r/")[0] + "/r/", prefix):
                 for run in runs:
-                    yield from self._of(parameter, run, prefix, at)
+                    of_run = self._file(parameter, run, 0).path
+                    if may_hold(of_run.partition("/s/")[0] + "/s/", prefix):
+                        yield from self._of(parameter, run, prefix, at)
 
     def _runs(self, at: datetime) -> tuple[datetime, ...]:
         newest = self.writer.catalogue.begun_run(at)

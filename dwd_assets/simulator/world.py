@@ -62,7 +62,7 @@ class World:
         self._overwritten: dict[str, list[_Overwriting]] = defaultdict(list)
         self._lock = threading.Lock()
         self._content = lru_cache(maxsize=_CONTENTS)(_built)
-        self._size = lru_cache(maxsize=_SIZES)(lambda file: len(self._content(file)))
+        self._sizes: dict[File, int] = {}
 
     def add(self, tree: Tree) -> None:
         """Take in a tree that is made of this world, before the world is used."""
@@ -85,16 +85,21 @@ class World:
             name, slash, _ = file.path[len(path) :].partition("/")
             before = entries.get(name)
             modified = file.modified if before is None else max(before.modified, file.modified)
-            entries[name] = Entry(name, modified, None if slash else self._size(file))
+            entries[name] = Entry(name, modified, None if slash else self.size(file))
         return tuple(entries.values())
 
     def content(self, file: File) -> bytes:
         """A file's bytes."""
-        return self._content(file)
+        data = self._content(file)
+        if len(self._sizes) >= _SIZES:
+            self._sizes.clear()
+        self._sizes[file] = len(data)
+        return data
 
     def size(self, file: File) -> int:
         """The number of a file's bytes; they are made for that once."""
-        return self._size(file)
+        size = self._sizes.get(file)
+        return len(self.content(file)) if size is None else size
 
     def overwrite(self, path: str, at: datetime) -> None:
         """Put another content in the place of the file that is at a decoded path; without one, nothing happens."""

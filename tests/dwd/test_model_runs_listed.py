@@ -10,13 +10,14 @@ import pytest
 
 from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.opendata.addresses import parse_v1, v1_path
+from dwd_assets.selection import Selection, parse_row
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.fields import FieldWriter
 from dwd_assets.simulator.trees import V1Tree
 from dwd_assets.simulator.world import File
 from store.posix import PosixStore
-from tests.dwd.model_world import World, opened, remember
+from tests.dwd.model_world import V1_FILES, World, opened, remember
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 ALL_THERE = NOON + timedelta(hours=2, minutes=15)
@@ -107,6 +108,23 @@ def test_of_a_new_archive_the_steps_are_those_that_the_server_lists_and_are_not_
         assert told.missing == ()
         assert world.state(NOON, "icon-eu") == "partial"
         assert [line for line in told.warnings if line.startswith("not verified: no run of 12 UTC")]
+
+
+def test_nine_parameters_at_quarter_hours_are_whole_with_all_their_steps(local_store):
+    names = ("tot_prec", "rain_gsp", "snow_gsp", "aswdir_s", "aswdifd_s", "cape_ml", "clct", "pmsl", "td_2m")
+    nine = Catalogue(
+        parameters=(
+            *(Parameter(name, steps=every(15, 2)) for name in names),
+            constant("clat"),
+            constant("clon"),
+        ),
+        columns=3,
+        rows=3,
+    )
+    with opened(local_store, LONG_WHOLE, catalogue=nine, fields=("icon-d2/single/*",), is_new=True) as world:
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        assert len(world.ledger(NOON).kept) == 9 * 9 + 2
 
 
 def test_a_run_whose_hour_is_new_is_whole_when_nothing_came_for_three_hours(local_store):
@@ -261,6 +279,57 @@ def test_a_row_of_a_runs_listing_that_cannot_be_read_is_named(local_store, fault
         world.archive(NOON, "icon-eu")
         assert world.state(NOON, "icon-eu") == "complete"
         assert len(world.ledger(NOON, "icon-eu").kept) == EU_FILES
+
+
+@pytest.mark.parametrize("folder", ["*/p/T_2M/r/2026-09-16T12:00/s/", "*/v1/m/icon-d2/p/"])
+def test_a_name_that_could_not_be_read_once_is_looked_for_again(local_store, folder):
+    """A new archive knows of no other run that has that file, or that parameter."""
+    with opened(local_store, LONG_WHOLE, is_new=True) as world:
+        world.simulator.fail(folder, Fault.NAMELESS_ROW, times=1)
+        done = world.archive(NOON)
+        assert done.faults
+        assert world.state(NOON) == "partial"
+        world.simulator.clock.advance(timedelta(minutes=20))
+        assert world.archive(NOON).faults == ()
+        assert world.state(NOON) == "complete"
+        assert len(world.ledger(NOON).kept) == V1_FILES
+
+
+def test_candidates_that_came_show_that_a_folder_without_rows_is_behind(local_store):
+    """Only another hour is known: what it had is asked for, and what is not there yet is not in the folder either."""
+    with opened(local_store, LONG_WHOLE - timedelta(hours=3), is_new=True) as world:
+        world.archive(NOON - timedelta(hours=3))
+        assert world.state(NOON - timedelta(hours=3)) == "complete"
+        world.simulator.clock.turn(LONG_WHOLE)
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.NOT_FOUND)
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/PT00[34]*", Fault.NOT_FOUND)
+        done = world.archive(NOON)
+        assert any("nothing is listed in" in line for line in done.faults)
+        assert world.state(NOON) == "partial"
+        world.simulator.heal()
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        assert len(world.ledger(NOON).kept) == V1_FILES
+
+
+def test_hours_that_are_added_to_the_selection_are_looked_for_in_a_run_that_was_complete(local_store):
+    fewer = ("icon-d2/single,time-invariant/*/0-2",)
+    with opened(local_store, LONG_WHOLE, fields=fewer, is_new=True) as world:
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+    with opened(local_store, LONG_WHOLE, is_new=True) as world:
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        assert len(world.ledger(NOON).kept) == V1_FILES
+
+
+def test_a_parameter_that_a_person_asks_for_is_listed_at_once(local_store):
+    with opened(local_store, NOON + timedelta(hours=3, minutes=10), is_new=True) as world:
+        only = Selection((parse_row("icon-d2/single/t_2m"),))
+        assert world.archive(NOON, wanted=only).fetched > 0
+        world.simulator.clock.advance(timedelta(minutes=5))
+        other = Selection((parse_row("icon-d2/single/vmax_10m"),))
+        assert world.archive(NOON, wanted=other).fetched == 5
 
 
 def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(local_store):

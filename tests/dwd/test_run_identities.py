@@ -7,13 +7,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dwd_assets import field_keeping
 from dwd_assets.field_checks import check_field
-from dwd_assets.field_identity import Identity, KnownField, changed, differences, observe
+from dwd_assets.field_identity import (
+    FieldIdentities,
+    Identity,
+    KnownField,
+    Observed,
+    changed,
+    differences,
+    observe,
+    odd_steps,
+)
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.grib_sections import split
 from dwd_assets.formats.paths import archive_path, parse_archive_path, version_path
 from dwd_assets.model_history import read_history, update_history
+from dwd_assets.run_identities import _note_change
 from dwd_assets.simulator import server
 from dwd_assets.simulator.catalogue import QUANTITIES, Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
@@ -215,6 +226,73 @@ def test_a_parameter_that_changes_for_good_is_reported_twice_and_then_expected(l
             done = world.archive(run)
             states.append((world.state(run), len(done.failed)))
         assert states == [("partial", 5), ("partial", 5), ("complete", 0)]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "odd"),
+    [
+        ({60: 60, 120: 120, 180: 60, 240: 240, 300: 300}, (180,)),
+        ({60: 60, 120: 60, 180: 180, 240: 60, 300: 60}, (180,)),
+        ({60: 60, 120: 120, 180: 60, 240: 240}, ()),
+        ({hour * 60: (hour % 6 or 6) * 60 for hour in range(1, 25)}, ()),
+        ({60: 60, 120: 120, 180: 180, 240: 240}, ()),
+        ({}, ()),
+    ],
+)
+def test_of_a_first_run_the_interval_of_one_step_is_compared_with_the_others(ranges, odd):
+    assert odd_steps(ranges) == odd
+
+
+def test_an_odd_interval_of_a_first_run_is_put_aside_and_the_right_file_is_taken(local_store, monkeypatch):
+    """As a server does that accumulates from another time at one step."""
+    real = field_keeping.check_field
+
+    def shortened(data, key, name, decoder):
+        found = real(data, key, name, decoder)
+        if key.parameter == "tot_prec" and key.step_minutes == 90:
+            return replace(found, observed=replace(found.observed, range_minutes=15))
+        return found
+
+    monkeypatch.setattr(field_keeping, "check_field", shortened)
+    with opened(local_store, ALL_THERE, is_new=True) as world:
+        done = world.archive(NOON)
+        (path,) = done.failed
+        assert "tot_prec" in path
+        assert done.failed[path] == "covers 15 minutes, unlike the other steps of the run"
+        assert path not in world.ledger(NOON).kept
+        monkeypatch.undo()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        wait(world)
+        assert world.archive(NOON).failed == {}
+        assert path in world.ledger(NOON).kept
+
+
+def test_faults_of_intervals_that_are_far_apart_or_few_are_no_change():
+    known = proven_field(ranges={60 * hour: 60 * hour for hour in range(1, 9)})
+    other = Identity(0, 1, 53, 1)
+    once = changed(known, other, NOON)
+    assert changed(once, other, NOON + timedelta(days=30)).identity == known.identity
+    assert changed(once, other, NOON + timedelta(hours=6)).identity == other
+    identities = FieldIdentities({"tot_prec single  icosahedral": known})
+    odd = Observed(known.identity, 60, None)
+    with pytest.raises(FormatError, match="it covers 60 minutes at step 180, by other steps and runs 180"):
+        identities.check("tot_prec single  icosahedral", 180, "a", odd, "f")
+    _note_change(NOON, "tot_prec single  icosahedral", ["a"], 8, identities)
+    assert identities.learned["tot_prec single  icosahedral"] == known
+
+
+def proven_field(ranges: dict[int, int]) -> KnownField:
+    return KnownField(Identity(0, 1, 52, 1), ranges, proven=True)
+
+
+def test_two_passes_at_the_same_time_keep_what_each_has_learned():
+    start = {"a": KnownField(Identity(0, 0, 0)), "b": KnownField(Identity(0, 0, 1))}
+    one, other = FieldIdentities(dict(start)), FieldIdentities(dict(start))
+    one.replace("a", KnownField(Identity(0, 0, 0), proven=True))
+    other.replace("b", None)
+    other.replace("c", KnownField(Identity(0, 0, 2)))
+    stored = other.merged(one.merged(start))
+    assert stored == {"a": KnownField(Identity(0, 0, 0), proven=True), "c": KnownField(Identity(0, 0, 2))}
 
 
 def test_another_parameter_under_a_name_is_never_taken_for_a_change_of_that_parameter(local_store):
