@@ -13,7 +13,7 @@ from dwd_assets.formats.spelling import nearest, station_key
 from dwd_assets.issues import FOLDER as FORECASTS
 from dwd_assets.office import Office
 from dwd_assets.opendata.errors import Unavailable
-from dwd_assets.opendata.listing import parse_listing
+from dwd_assets.opendata.listing import UnreadRow, parse_listing
 from dwd_assets.opendata.messages import Body, Request
 from dwd_assets.reports import FOLDER as REPORTS
 from store import stations
@@ -40,10 +40,12 @@ def existing_stations(office: Office, collection: str, names: Iterable[str]) -> 
     keys = set(map(station_key, known))
     if wanted.keys() <= keys:
         return frozenset(wanted)
-    keys |= _listed(office, collection)
+    listed, unread = _listed(office, collection)
+    keys |= listed
     unknown = [_described(name, key, keys) for key, name in wanted.items() if key not in keys]
     if unknown:
-        raise ValueError(f"{'; '.join(unknown)}: not among the stations of {collection} on the server")
+        rows = "".join(f"; not read: {row}" for row in unread)
+        raise ValueError(f"{'; '.join(unknown)}: not among the stations of {collection} on the server{rows}")
     return frozenset(wanted)
 
 
@@ -53,8 +55,11 @@ def _described(name: str, key: str, keys: Iterable[str]) -> str:
     return f"unknown station {name!r}" + (f" (nearest: {', '.join(found)})" if found else "")
 
 
-def _listed(office: Office, collection: str) -> frozenset[str]:
-    """The stations that the server lists, in the form in which ids are compared. Raises `OpendataError`."""
+def _listed(office: Office, collection: str) -> tuple[frozenset[str], tuple[UnreadRow, ...]]:
+    """The stations that the server lists, in the form in which ids are compared, and rows without a readable name.
+
+    Raises `OpendataError`.
+    """
     folder = REPORTS if collection == "poi" else _SINGLE_STATIONS
     answer = office.client.read(Request(folder))
     try:
@@ -62,8 +67,9 @@ def _listed(office: Office, collection: str) -> frozenset[str]:
     except FormatError as fault:
         raise Unavailable(str(fault)) from fault
     suffix = _REPORT if collection == "poi" else ""
-    return frozenset(
+    keys = frozenset(
         station_key(entry.name.removesuffix(suffix))
         for entry in listing.entries
         if entry.name.endswith(suffix)
     )
+    return keys, tuple(row for row in listing.unread if row.name is None)
