@@ -49,7 +49,7 @@ _ONCE = Path(__file__).with_name("dwd_pass_once.py")
 def compare(before: Path, rounds: int) -> None:
     """Print a row for each checkout, and the ratio of this one to the other one."""
     checkouts = {"before": before.resolve(), "after": Path(__file__).resolve().parents[1]}
-    told: dict[str, list[dict[str, Any]]] = {name: [] for name in checkouts}
+    measured: dict[str, list[dict[str, Any]]] = {name: [] for name in checkouts}
     with (
         tempfile.TemporaryDirectory() as folder,
         Simulator(_EARLIER + _LATER, plan=Plan(CATALOGUE)) as server,
@@ -62,13 +62,13 @@ def compare(before: Path, rounds: int) -> None:
             for name in sorted(checkouts, reverse=number % 2 == 0):
                 copy = Path(folder) / "copy"
                 shutil.copytree(archives[name], copy)
-                told[name].append(_passed(server, checkouts[name], copy, RUN))
+                measured[name].append(_passed(server, checkouts[name], copy, RUN))
                 shutil.rmtree(copy)
-    _table(told)
+    _table(measured)
 
 
 def _passed(server: Simulator, checkout: Path, archive: Path, run: datetime) -> dict[str, Any]:
-    """What a process of a checkout tells that archives a run, and what it asked of the server."""
+    """What a process of a checkout reports that archives a run, and what it asked of the server."""
     before = len(server.requests)
     command = [sys.executable, "-P", str(_ONCE), server.url, str(archive), run.isoformat()]
     command.append(server.clock.now().isoformat())
@@ -76,22 +76,22 @@ def _passed(server: Simulator, checkout: Path, archive: Path, run: datetime) -> 
     done = subprocess.run(
         command, env=environment, cwd=archive.parent, stdout=subprocess.PIPE, check=True, text=True
     )
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     asked = server.requests[before:]
-    told["requests"], told["bytes"] = len(asked), sum(each.body_bytes for each in asked)
-    return told
+    measured["requests"], measured["bytes"] = len(asked), sum(each.body_bytes for each in asked)
+    return measured
 
 
-def _table(told: dict[str, list[dict[str, Any]]]) -> None:
+def _table(measured: dict[str, list[dict[str, Any]]]) -> None:
     print("| | files | state | wall s | CPU s | peak MB | requests a file | bytes a file |")
     print(f"|{' --- |' * 8}")
     medians = {
         name: {
             key: statistics.median(each[key] for each in rows) for key in ("wall_s", "cpu_s", "own_peak_mb")
         }
-        for name, rows in told.items()
+        for name, rows in measured.items()
     }
-    for name, rows in told.items():
+    for name, rows in measured.items():
         last, median = rows[-1], medians[name]
         print(
             f"| {name} | {last['files']} | {last['state']} | {median['wall_s']:.1f} | {median['cpu_s']:.1f} "

@@ -1,4 +1,4 @@
-"""What earlier runs of a model had, which tells what the next one is expected to have and what each field is.
+"""What earlier runs of a model had, which shows what the next one is expected to have and what each field is.
 
 - Steps: of each field (parameter, level, grid) its members and steps, by the hour of the run, since the runs of
   00 UTC may go further than those of 03 UTC. The last three runs of an hour that were seen whole count together: a

@@ -66,14 +66,14 @@ def archive_run(
     recheck: bool = False,
     also: Iterable[str] = (),
 ) -> Done:
-    """Fetch, verify and keep what there is of a run and is not kept yet; tell the ledger how the run stands.
+    """Fetch, verify and keep what there is of a run and is not kept yet; record in the ledger how the run stands.
 
     `wanted` is what is fetched instead of what the settings select, which the ledger goes on to expect. `recheck`:
     the server is asked for another version of everything that is kept; what it replaces is kept beside it. `also`:
     archive paths of fields that are asked for whether they are expected or not, and kept or not.
     After its deadline and the grace a run of which something is missing is asked for once more, and then costs no
     request; nor does one that has no ledger by its deadline. Raises `StoreError`, `BelowFloor` among them, after
-    telling what could be told; what is wrong with a file, or with the server, is told by the ledger. Raises
+    recording what came; what is wrong with a file, or with the server, is in the ledger. Raises
     `ValueError` for a run that is not a whole hour (UTC), or more than an hour in the future.
     """
     period = run_text(run)

@@ -70,7 +70,7 @@ _LATELY = 2 * _A_DAY
 _NAMED = 5
 
 _UNDATED = timedelta(minutes=30)
-"""So often a file is asked for whose time the listing does not tell; it is written anew each hour."""
+"""So often a file is asked for whose time the listing does not give; it is written again each hour."""
 
 UNPROVEN = (
     "came without a length, so that it may be cut; it is fetched again, until the same bytes come twice"
@@ -126,7 +126,7 @@ def archive_reports(
 
     The earliest day comes first; today's also has what the pass cost in all, and in `Done.faults` the rows of the
     listing that cannot be read and stations of `only` that it does not have. A file that does not come, or cannot be
-    read, or not whole, is told in the ledger and costs no other file. Raises `OpendataError` where there is no
+    read, or not whole, is recorded in the ledger and costs no other file. Raises `OpendataError` where there is no
     listing, `StoreError`, and `BelowFloor`.
     """
     begun_s = time.monotonic()
@@ -190,7 +190,7 @@ class _Pass:
         self.tallies.setdefault(day, Tally(told)).ledger = told
 
     def saw_listing(self, listed: Listed, known: ReportVersions) -> None:
-        """Tell both days what is expected of them, and what cannot be read of the listing."""
+        """Record for both days what is expected of them, and what cannot be read of the listing."""
         settings = self.office.settings
         wanted = listed.of(settings)
         gone = _gone(settings, wanted, known, self.now)
@@ -206,7 +206,7 @@ class _Pass:
         self.faults += (f"{station}: no such station is listed in {FOLDER}" for station in stations)
 
     def take_in(self, batch: Sequence[Outcome], listed: Mapping[str, Entry], known: ReportVersions) -> None:
-        """Tell what failed of some files, merge what came, then tell what is known now."""
+        """Record what failed of some files, merge what came, then record what is known now."""
         self.requests += len(batch)
         arrived: list[Came] = []
         failed: dict[str, Failed] = {}
@@ -258,7 +258,7 @@ class _Pass:
     def _read(
         self, station: str, outcome: Outcome, known: ReportVersions, failed: dict[str, Failed]
     ) -> Came | None:
-        """What came, none where nothing did that is to be kept; what was wrong is noted in `failed` by station."""
+        """What came, None if nothing did that is to be kept; what was wrong is noted in `failed` by station."""
         result = outcome.result
         if isinstance(result, NotModified):
             self.unchanged.add(station)
@@ -299,7 +299,7 @@ class _Pass:
         )
 
     def _tell_failed(self, failed: Mapping[str, Failed], days: Mapping[str, Iterable[date]]) -> None:
-        """Tell the ledgers of the days that the stations' reports may have had rows of."""
+        """Record it in the ledgers of the days that the stations' reports may have had rows of."""
         of_days = defaultdict[date, dict[str, Failed]](dict)
         for station, fault in failed.items():
             self.log(fault.reason)
@@ -310,7 +310,7 @@ class _Pass:
             self.tallies[day].failed |= {path: fault.reason for path, fault in paths.items()}
 
     def _tell_absent(self, arrived: Iterable[Came]) -> None:
-        """Tell that nothing failed of days that began after the newest row of a whole report."""
+        """Record that nothing failed of days that began after the newest row of a whole report."""
         whole = [one for one in arrived if one.is_whole and one.newest is not None]
         for day in (self.today - _A_DAY, self.today):
             begins = ends(day) - _A_DAY

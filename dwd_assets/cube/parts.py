@@ -55,7 +55,7 @@ class Part:
 class Contents:
     """What is known of a field without decoding a value.
 
-    parts: by their places. grid, names and message are those of the last file, which tells over what time values are
+    parts: by their places. grid, names and message are those of the last file, which says over what time values are
     summed up.
     """
 

@@ -93,7 +93,7 @@ def receive(
     """Take in a file, checked against what was announced, what was listed, and the limit.
 
     A body that was packed with gzip for the transfer is unpacked. Raises `Encoded`, `TooLarge`, `NotAsListed` (before
-    the body is read, where the announced length tells), and `Truncated`. That as many bytes come as were announced
+    the body is read, where the announced length shows that), and `Truncated`. That as many bytes come as were announced
     is seen to by urllib3 (see `pieces`). Where nothing was announced, `Received.is_proven` is false.
     """
     is_packed = _check_offer(request, url, answer.headers)

@@ -2,7 +2,7 @@
 
 A row is `<a href="NAME">SHOWN NAME</a>   16-Sep-2026 02:40:29   877797`; a folder's name ends with `/` and its
 size is `-`. Shown names are cut at about 50 characters. Older pages have no seconds. Times are UTC, as nginx writes
-them unless told otherwise (ngx_http_autoindex_module, `autoindex_localtime`). ISO dates, German month names and
+them unless set otherwise (ngx_http_autoindex_module, `autoindex_localtime`). ISO dates, German month names and
 rounded sizes (`3.4M`), which other servers and settings write, are read too.
 """
 

@@ -97,7 +97,7 @@ export const stations = (bbox: string): Promise<StationPage> => json("/v1/dwd/st
 export const forecast = (station: string): Promise<Forecast> =>
   json(`/v1/dwd/stations/${encodeURIComponent(station)}/forecast`, { element: "TTT,FF,RR1c" });
 
-/** The newest runs of a collection; none where the archive does not have it (yet). */
+/** The newest runs of a collection; none if the archive does not have it (yet). */
 export const runs = (collection: string): Promise<Pick<RunPage, "items">> =>
   json<RunPage>("/v1/dwd/runs", { collection, limit: 16 }).catch((fault: unknown) => {
     if (fault instanceof ApiFault && fault.status === 404) return { items: [] };
