@@ -269,5 +269,5 @@ def told(done: Done, now: datetime, deadline: datetime) -> str:
 
 
 def _is_gone(done: Done, *, over: bool) -> bool:
-    """Whether nobody looked at a period while the server had it: no ledger is begun for one of which all is over."""
+    """Whether nobody looked at a period while the server had it: no ledger is started for one of which all is over."""
     return over and done.summary.looked_at is None and not done.summary.kept

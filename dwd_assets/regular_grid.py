@@ -4,7 +4,7 @@ The server's regular files end with its old tree. What is made here has the path
 file for each hour, with a message for each step within it. A file that came from the server is never replaced by
 one that was made.
 
-What belongs here: which files are to be made of which, why others are not, and recording them in the ledger. What does not: GRIB
+What belongs here: which files are to be made of which, why others are not, and recording them. What does not: GRIB
 (`dwd_assets.formats.gribwork`), which cell is nearest (`dwd_assets.formats.regrid`), and where the cells of a grid are
 (`dwd_assets.positions`).
 """

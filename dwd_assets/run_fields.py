@@ -29,7 +29,7 @@ from dwd_assets.selection import POSITIONS, Selection
 
 _MEMBER = re.compile(r"[0-9]{2,3}", re.ASCII)
 _PROBED = 3
-"""After so many folders that are not there, and none that is, a run that has not begun is not listed further."""
+"""After so many folders in a row that are not there, a run that has not started is not listed further."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class MergedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
 class FailedVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """A version of a station's file that did not come, or not whole, or could not be read.
 
-    modified, size: as the server listed it, None and 0 where the listing does not tell. at: when it was tried.
+    modified, size: as the server listed it, None and 0 where the listing does not say. at: when it was tried.
     sha256: of what came, None if nothing did. is_unproven: it can be read, and is not known to be all of the file.
     """
 
