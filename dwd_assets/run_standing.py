@@ -128,7 +128,9 @@ class Standing:
 
     @property
     def _was_seen_whole(self) -> bool:
-        return self.expectations.history.was_seen_whole and self._listed_at is not None
+        """Whether the run was seen whole; what was looked for then is not known where a damaged ledger was replaced."""
+        is_known = bool(self._last_listing[1])
+        return self.expectations.history.was_seen_whole and (self._listed_at is not None or not is_known)
 
     # What is expected
 

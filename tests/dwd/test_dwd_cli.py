@@ -421,12 +421,12 @@ ALL_STATIONS = "weather/local_forecasts/mos/MOSMIX_L/all_stations/kml/MOSMIX_L_{
 
 
 def forecasts_kept(folder: Path, collection: str) -> dict[str, set[str]]:
-    """The stations that the ledgers of forecasts have, by period."""
+    """The stations that the ledgers of forecasts have, by period; without an issue that did not come yet."""
     found = {}
     for period in (info.key[-15:-5] for info in store(folder).list(f"ledger/summaries/{collection}/")):
         kept = ledger.read(store(folder), collection, period).kept
         found[period] = {path.rpartition("/")[2].removesuffix("-MOSMIX.kmz") for path in kept}
-    return found
+    return {period: stations for period, stations in found.items() if stations}
 
 
 def test_single_stations_are_fetched_of_every_issue_and_the_issue_still_expects_the_others(
