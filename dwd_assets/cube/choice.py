@@ -106,8 +106,8 @@ def _latest(store: Store, model: str, now: datetime) -> Ledger:
         seen.append(f"{period} ({state})")
     if not seen:
         raise ValueError(f"the archive has no runs of {model!r}; {_alike(model, _models(store), 'models')}")
-    told = ", ".join(seen[:_SHOWN])
-    raise ValueError(f"no run of {model} is complete; name one with run=, the newest are {told}")
+    newest = ", ".join(seen[:_SHOWN])
+    raise ValueError(f"no run of {model} is complete; name one with run=, the newest are {newest}")
 
 
 def _periods(store: Store, model: str) -> list[str]:

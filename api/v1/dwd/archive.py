@@ -233,7 +233,7 @@ class _Followed(Generic[K, V]):
         known = self._known.get(key)
         if known is not None and known.fresh and not fresh:
             return known.value
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             value = await self._link.read(
                 (self._name, key, fresh), lambda: self._read(key, None if known is None else known.value)
@@ -244,7 +244,7 @@ class _Followed(Generic[K, V]):
                 raise Unavailable("the archive does not answer; try again") from fault
             return known.value
         now = time.monotonic()
-        self._known.put(key, _Known(value, now, now - begun), self._weight(value))
+        self._known.put(key, _Known(value, now, now - started), self._weight(value))
         return value
 
 

@@ -126,8 +126,8 @@ def _name(parsed: StationForecast, element: str) -> str:
     if len(alike) == 1:
         return alike[0]
     near = ", ".join(alike or nearest(element, parsed.elements))
-    told = f"; nearest: {near}" if near else ""
-    raise bad("element", f"this forecast has no {element[:80]!r}{told}; omit element for a list, * is all")
+    hint = f"; nearest: {near}" if near else ""
+    raise bad("element", f"this forecast has no {element[:80]!r}{hint}; omit element for a list, * is all")
 
 
 def _parse(stored: bytes, path: str) -> StationForecast:

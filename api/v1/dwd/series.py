@@ -111,7 +111,7 @@ async def _of_run(archive: Archive, asked: SeriesAsked, run: str) -> Plan:
 
 async def _of_newest(archive: Archive, asked: SeriesAsked) -> Plan:
     """For each valid time the file of the newest run that has it; runs are looked at from the newest on."""
-    entries = _begun(await periods(archive, asked.field.model), asked)
+    entries = _started(await periods(archive, asked.field.model), asked)
     views: list[LedgerView] = []
     runs: list[Steps] = []
     first = asked.first
@@ -133,18 +133,18 @@ async def _of_newest(archive: Archive, asked: SeriesAsked) -> Plan:
     return _newest(asked, runs, first)
 
 
-def _begun(entries: Sequence[Entry], asked: SeriesAsked) -> Sequence[Entry]:
+def _started(entries: Sequence[Entry], asked: SeriesAsked) -> Sequence[Entry]:
     """The runs that start not after the last valid time. Raises `BadParameters` if too many start in the range."""
-    begun = [entry for entry in entries if asked.last is None or start_of(entry.period) <= asked.last]
-    if not begun:
+    started = [entry for entry in entries if asked.last is None or start_of(entry.period) <= asked.last]
+    if not started:
         oldest = entries[-1].period
         raise NotFound(
             f"{asked.field.model} has no run before the end that is asked for; its oldest: {oldest}"
         )
-    within = sum(asked.first is not None and start_of(entry.period) > asked.first for entry in begun)
+    within = sum(asked.first is not None and start_of(entry.period) > asked.first for entry in started)
     if within > MOST_RUNS:
         raise bad("start", f"{within} runs start between start and end, at most {MOST_RUNS}: narrow them")
-    return begun
+    return started
 
 
 def _newest(asked: SeriesAsked, runs: Sequence[Steps], first: datetime | None) -> Plan:
