@@ -2,7 +2,8 @@
 
 - Steps: of each field (parameter, level, grid) its members and steps, by the hour of the run, since the runs of
   00 UTC may go further than those of 03 UTC. The last three runs of an hour that were seen whole count together: a
-  step that was missing once does not stop being expected.
+  step that was missing once does not stop being expected. What was wanted of them goes with it: of steps that nobody
+  looked for, a run says nothing.
 - Identity: the parameter numbers, statistical process, surfaces and intervals of each field, see
   `dwd_assets.field_identity`.
 
@@ -13,14 +14,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from dwd_assets.field_identity import KnownField
 from dwd_assets.formats.fields import FieldKey
+from dwd_assets.selection import Hours, Selection, covers, parse_row
 from store import cas, keys
 from store.damaged import DamagedDocument
 from store.kinds import learned
@@ -43,10 +46,11 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class SeenRun(msgspec.Struct, frozen=True):
-    """A run that was seen whole, and its shape by name."""
+    """A run that was seen whole, its shape by name, and the rows of the selection that was looked for."""
 
     run: datetime
     shape: str
+    rows: tuple[str, ...]
 
 
 @learned
@@ -93,13 +97,16 @@ def update_history(store: Store, model: str, change: Callable[[ModelHistory], Mo
     return result
 
 
-def seen_whole(history: ModelHistory, run: datetime, fields: Iterable[FieldKey]) -> ModelHistory:
-    """The history after a run was seen whole with these fields."""
+def seen_whole(
+    history: ModelHistory, run: datetime, fields: Iterable[FieldKey], selection: Selection
+) -> ModelHistory:
+    """The history after a run was seen whole with these fields, which are all that it has of the selection."""
     shape = _shape(fields)
     name = hashlib.sha256(msgspec.json.encode(shape)).hexdigest()[:16]
     hour = _hour(run)
     others = (each for each in history.hours.get(hour, ()) if each.run != run)
-    latest = sorted((*others, SeenRun(run, name)), key=lambda each: each.run)[-RUNS_REMEMBERED:]
+    seen = SeenRun(run, name, tuple(str(row) for row in selection.rows))
+    latest = sorted((*others, seen), key=lambda each: each.run)[-RUNS_REMEMBERED:]
     hours = {**history.hours, hour: tuple(latest)}
     used = {each.shape for runs in hours.values() for each in runs}
     shapes = {key: each for key, each in {**history.shapes, name: shape}.items() if key in used}
@@ -113,24 +120,50 @@ class RunHistory:
     history: ModelHistory
     run: datetime
     _merged: dict[tuple[str, ...], Pattern] = field(default_factory=dict)
+    _hours: dict[tuple[tuple[str, ...], str], Hours] = field(default_factory=dict)
+    """What was looked for, by the rows and the series: many runs have the same rows."""
 
     @property
     def was_seen_whole(self) -> bool:
         """Whether this run itself was seen whole before."""
         return any(each.run == self.run for each in self.history.hours.get(_hour(self.run), ()))
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no run of this hour was seen whole."""
-        return not self.history.hours.get(_hour(self.run))
-
-    def pattern(self, series: str) -> Pattern | None:
+    def pattern(self, key: FieldKey) -> Pattern | None:
         """Members and steps that a series had in the last runs of the same hour; None if none of them had it."""
-        return self._of(series, self.history.hours.get(_hour(self.run), ()))
+        return self._of(series_of(key), self._same_hour)
 
-    def elsewhere(self, series: str) -> Pattern | None:
-        """Members and steps that a series had at any hour: what may be asked for where `pattern` returns None."""
-        return self._of(series, (each for runs in self.history.hours.values() for each in runs))
+    def knows(self, key: FieldKey, selection: Selection) -> bool:
+        """Whether `pattern` has all wanted steps of a series: one of these runs was looked through for them."""
+        return self._knows(key, selection, self._same_hour)
+
+    def elsewhere(self, key: FieldKey) -> Pattern | None:
+        """Members and steps that a series had at any hour: what may be asked for where `pattern` does not have all."""
+        return self._of(series_of(key), self._all_hours())
+
+    def knows_elsewhere(self, key: FieldKey, selection: Selection) -> bool:
+        """Whether some run of any hour was looked through for all steps of a series that are wanted."""
+        return self._knows(key, selection, self._all_hours())
+
+    @property
+    def _same_hour(self) -> tuple[SeenRun, ...]:
+        return self.history.hours.get(_hour(self.run), ())
+
+    def _all_hours(self) -> Iterator[SeenRun]:
+        return (each for runs in self.history.hours.values() for each in runs)
+
+    def _knows(self, key: FieldKey, selection: Selection, runs: Iterable[SeenRun]) -> bool:
+        series, wanted = series_of(key), selection.hours_of(key)
+        return any(
+            series in self.history.shapes[each.shape].series
+            and covers(self._looked_for(each.rows, series, key), wanted)
+            for each in runs
+        )
+
+    def _looked_for(self, rows: tuple[str, ...], series: str, key: FieldKey) -> Hours:
+        found = self._hours.get((rows, series))
+        if found is None:
+            found = self._hours[rows, series] = _selection(rows).hours_of(key)
+        return found
 
     def _of(self, series: str, runs: Iterable[SeenRun]) -> Pattern | None:
         shapes = self.history.shapes
@@ -144,6 +177,11 @@ class RunHistory:
                 (member, step) for pattern in found for member, steps in pattern for step in steps
             )
         return self._merged[cached]
+
+
+@lru_cache(maxsize=64)
+def _selection(rows: tuple[str, ...]) -> Selection:
+    return Selection(tuple(parse_row(row) for row in rows))
 
 
 def _hour(run: datetime) -> str:

@@ -13,7 +13,7 @@ from dwd_assets.formats.checks import parse_run, run_text
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.looking import looks
-from dwd_assets.model_catalogue import read_catalogue
+from dwd_assets.model_catalogue import ModelCatalogue, read_catalogue
 from dwd_assets.model_history import RunHistory, read_history
 from dwd_assets.office import Log, Office
 from dwd_assets.opendata.settling import is_settled
@@ -103,7 +103,9 @@ def expected_paths(office: Office, model: str, run: datetime) -> tuple[str, ...]
 
 def knows_all(office: Office, model: str, run: datetime) -> bool:
     """Whether `expected_paths` are all that a run is to have, by earlier runs of the same hour."""
-    return not RunHistory(read_history(office.store, model), run).is_empty
+    expectations, catalogue, selection = _expectations(office, model, run)
+    series = list(expectations.series(catalogue, selection))
+    return bool(series) and not expectations.has_unknown(catalogue, selection)
 
 
 def recent_runs(retention: Retention, now: datetime) -> Iterator[datetime]:
@@ -171,12 +173,18 @@ def _has_rested(summary: Summary, now: datetime, wait: timedelta) -> bool:
 
 def _expected_keys(office: Office, model: str, run: datetime) -> list[FieldKey]:
     """What a run that was not looked at yet is to have by earlier runs, of other hours where need be."""
+    expectations, catalogue, selection = _expectations(office, model, run)
+    fields = (*expectations.of(catalogue, selection), *expectations.candidates(catalogue, selection))
+    return [field.key for field in fields]
+
+
+def _expectations(
+    office: Office, model: str, run: datetime
+) -> tuple[Expectations, ModelCatalogue, Selection]:
     settings = office.settings
     trees = Trees(settings.v1_tree, settings.old_tree)
     expectations = Expectations(RunHistory(read_history(office.store, model), run), trees)
-    catalogue, selection = read_catalogue(office.store, model), settings.selection.of_model(model)
-    fields = (*expectations.of(catalogue, selection), *expectations.candidates(catalogue, selection))
-    return [field.key for field in fields]
+    return expectations, read_catalogue(office.store, model), settings.selection.of_model(model)
 
 
 def _next_fields(known: Ledger) -> list[FieldKey]:

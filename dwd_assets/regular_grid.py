@@ -31,7 +31,7 @@ from dwd_assets.formats.grib_grid import NativeGrid
 from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.formats.regrid import Regridding, kept_nearest_cells
 from dwd_assets.formats.target_grids import TARGET_GRIDS
-from dwd_assets.model_history import RunHistory, read_history, series_of
+from dwd_assets.model_history import RunHistory, read_history
 from dwd_assets.office import Log, Office
 from dwd_assets.positions import (
     DIGITS,
@@ -426,13 +426,13 @@ def _is_regridded(key: FieldKey) -> bool:
 def _expected_steps(regular: FieldKey, office: Office, history: RunHistory) -> frozenset[int] | None:
     """The steps in minutes within the hour of a regular file, as earlier runs had them and they are selected.
 
-    Returns None if no run of the same hour of the day was seen whole.
+    Returns None if no run of the same hour of the day was seen whole with the selected hours.
     """
     native = replace(regular, grid="icosahedral")
-    pattern = history.pattern(series_of(native))
-    if pattern is None:
-        return None
     selection = office.settings.selection
+    pattern = history.pattern(native)
+    if pattern is None or not history.knows(native, selection):
+        return None
     hour = range(regular.step_minutes, regular.step_minutes + 60)
     return frozenset(
         step

@@ -63,12 +63,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A parameter at one level, and what earlier runs of the same hour had of it; None if none had it."""
+    """A parameter at one level, and what earlier runs of the same hour had of it; None if none had it.
+
+    is_known: that is all that is wanted. Of hours that are wanted by now and were not then, those runs say nothing.
+    """
 
     key: FieldKey
     """At step 0, without a member."""
 
     pattern: Pattern | None
+    is_known: bool
 
     def fields(self, pattern: Pattern | None = None) -> Iterator[FieldKey]:
         """The fields of a pattern, by default of the expected one; of a constant that is not known yet, step 0."""
@@ -100,7 +104,7 @@ class Expectations:
             keys += old_fields(catalogue, run, selection)
         for key in keys:
             if selection.takes_level_type(key.model, key.level_type):
-                yield Series(key, self.history.pattern(series_of(key)))
+                yield Series(key, self.history.pattern(key), self.history.knows(key, selection))
 
     def of(
         self, catalogue: ModelCatalogue, selection: Selection, listed: Iterable[FieldKey] = ()
@@ -120,14 +124,19 @@ class Expectations:
         """Fields that may be there: what is not known for this hour may be as it is at other hours."""
         found: list[FieldKey] = []
         for series in self.series(catalogue, selection):
-            if series.pattern is None:
-                elsewhere = self.history.elsewhere(series_of(series.key))
+            if not series.is_known:
+                elsewhere = self.history.elsewhere(series.key)
                 found += series.fields(elsewhere) if elsewhere is not None else ()
         return self._fields(catalogue, selection, found)
 
     def unknown(self, catalogue: ModelCatalogue, selection: Selection) -> list[Series]:
-        """The parameters and levels that no run of this hour was seen to have."""
-        return [each for each in self.series(catalogue, selection) if each.pattern is None]
+        """The parameters and levels of which no run of this hour was seen to have all that is wanted."""
+        return [each for each in self.series(catalogue, selection) if not each.is_known]
+
+    def has_unknown(self, catalogue: ModelCatalogue, selection: Selection) -> bool:
+        """Whether one of these is not a constant, of which there is one file a run at most."""
+        unknown = self.unknown(catalogue, selection)
+        return any(series.key.level_type != "time-invariant" for series in unknown)
 
     def _fields(
         self, catalogue: ModelCatalogue, selection: Selection, keys: Iterable[FieldKey]

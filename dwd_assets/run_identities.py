@@ -30,6 +30,7 @@ from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.model_history import ModelHistory, seen_whole, series_of
 from dwd_assets.run_fields import Field
+from dwd_assets.selection import Selection
 from store.ledger import Kept
 
 
@@ -78,11 +79,15 @@ def learned_after(
     before: ModelHistory,
     run: datetime,
     fields: list[FieldKey],
+    selection: Selection,
     identities: FieldIdentities,
     *,
     is_whole: bool,
 ) -> ModelHistory:
-    """The history after a pass; a run that is whole proves what its fields are, and what runs of its hour have."""
+    """The history after a pass; a run that is whole proves what its fields are, and what runs of its hour have.
+
+    `fields` are what came of the selection.
+    """
     known = identities.merged(before.fields)
     if not is_whole:
         return before if known == before.fields else msgspec.structs.replace(before, fields=known)
@@ -91,7 +96,7 @@ def learned_after(
         # One file alone proves nothing of itself: it does together with that of an earlier run.
         if series in known and (count > 1 or series in before.fields):
             known[series] = proven(known[series])
-    return seen_whole(msgspec.structs.replace(before, fields=known), run, fields)
+    return seen_whole(msgspec.structs.replace(before, fields=known), run, fields, selection)
 
 
 def _series(key: FieldKey) -> str:

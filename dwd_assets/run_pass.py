@@ -425,10 +425,13 @@ class RunPass:
                 path for path, kept in told.kept.items() if path not in expected and is_served(kept)
             )
             fields += [each.key for each in others if self._standing.selection.takes(each.key)]
+        selection = self._standing.selection
         update_history(
             self._office.store,
             self._model,
-            lambda before: learned_after(before, self._run, fields, self._identities, is_whole=is_whole),
+            lambda before: learned_after(
+                before, self._run, fields, selection, self._identities, is_whole=is_whole
+            ),
         )
 
     def _look_for_old_tree(self) -> None:

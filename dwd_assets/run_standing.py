@@ -148,7 +148,7 @@ class Standing:
         )
 
     def _kept_before(self, selection: Selection) -> list[FieldKey]:
-        """What is kept of parameters and levels that no earlier run had: their listing is not read in each pass."""
+        """What is kept of what earlier runs do not say all of: its listing is not read in each pass."""
         unknown = {series_of(each.key) for each in self.expectations.unknown(self._catalogue, selection)}
         if not unknown:
             return []
@@ -160,12 +160,12 @@ class Standing:
         return self.expectations.candidates(self._catalogue, selection)
 
     def unknown_series(self, selection: Selection, kept: Iterable[str]) -> list[Series]:
-        """What neither earlier runs nor a listing of this one say anything of, and is to be listed now."""
+        """What neither earlier runs nor a listing of this one say all of, and is to be listed now."""
         unknown = [
             series
             for series in self.expectations.unknown(self._catalogue, selection)
             if series.key.level_type != "time-invariant"
-            and self.expectations.history.elsewhere(series_of(series.key)) is None
+            and not self.expectations.history.knows_elsewhere(series.key, selection)
         ]
         if not unknown:
             return []
@@ -310,9 +310,8 @@ class Standing:
         return self._listed_at < newest + (GROWN if self._is_unverified() else QUIET)
 
     def _is_unverified(self) -> bool:
-        """Whether no run of this hour was seen whole that had some of the selected parameters."""
-        unknown = self.expectations.unknown(self._catalogue, self.selection)
-        return any(series.key.level_type != "time-invariant" for series in unknown)
+        """Whether no run of this hour was seen whole that had some of the selected parameters, or their hours."""
+        return self.expectations.has_unknown(self._catalogue, self.selection)
 
     def _all_missing(self, told: Ledger, missing: Iterable[Field]) -> tuple[str, ...]:
         """What is missing by this pass, and what another one, with a later catalogue, found missing meanwhile."""
@@ -373,8 +372,8 @@ class Standing:
             )
         if self._expects_more(kept) and self._is_unverified():
             yield (
-                f"{UNVERIFIED} no run of {self.run:%H} UTC was seen whole yet, so that what is expected is what the "
-                "server lists"
+                f"{UNVERIFIED} no run of {self.run:%H} UTC was seen whole yet with all that is selected, so that what "
+                "is expected of it is what the server lists"
             )
         replaced = sum(self._is_replaced(each, kept) for each in self.expected if each.path not in kept)
         if replaced:

@@ -25,11 +25,18 @@ _PATTERN = re.compile(r"[a-z0-9_.*?\[\]!-]+", re.ASCII)
 _MODEL = re.compile(MODEL, re.ASCII)
 _LEVEL_TYPES = frozenset(get_args(LevelType))
 
+_ALL_HOURS = (0, 999)
+"""What a row without hours wants: as far as a row can name."""
+
 POSITIONS = ("clat", "clon")
 """Where the cells of a grid of triangles are: without them a field on it cannot be put on a map."""
 
 HEIGHTS = "hhl"
 """The heights of model levels."""
+
+
+Hours = tuple[tuple[int, int], ...]
+"""Intervals of hours after the run, each with its first and its last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +49,30 @@ class Row:
     parameters: tuple[str, ...]
     hours: tuple[int, int] | None = None
 
+    def __str__(self) -> str:
+        """The text of the row, see `parse_row`."""
+        levels = ",".join(str(level) for level in sorted(self.levels))
+        of_levels = ",".join(sorted(self.level_types)) + (f":{levels}" if levels else "")
+        hours = () if self.hours is None else (f"{self.hours[0]}-{self.hours[1]}",)
+        return "/".join((self.model, of_levels, ",".join(self.parameters), *hours))
+
     def takes_parameter(self, parameter: str) -> bool:
         """Whether fields of a parameter may be wanted."""
         return any(fnmatchcase(parameter, pattern) for pattern in self.parameters)
 
-    def takes(self, key: FieldKey) -> bool:
-        """Whether a field is wanted; its run and member do not matter."""
+    def takes_series(self, key: FieldKey) -> bool:
+        """Whether fields of a parameter and level are wanted, at whatever step."""
         return (
             key.model == self.model
             and key.level_type in self.level_types
             and (not self.levels or key.level is None or key.level in self.levels)
             and self.takes_parameter(key.parameter)
-            and (self.hours is None or self.hours[0] * 60 <= key.step_minutes <= self.hours[1] * 60)
         )
+
+    def takes(self, key: FieldKey) -> bool:
+        """Whether a field is wanted; its run and member do not matter."""
+        first, last = self.hours or _ALL_HOURS
+        return first * 60 <= key.step_minutes <= last * 60 and self.takes_series(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +110,24 @@ class Selection:
         """Whether a field is wanted; its run and member do not matter."""
         return any(row.takes(key) for row in self.rows)
 
+    def hours_of(self, key: FieldKey) -> Hours:
+        """The hours that are wanted of a parameter and level, as intervals that do not touch, ascending."""
+        found: list[tuple[int, int]] = []
+        for first, last in sorted(row.hours or _ALL_HOURS for row in self.rows if row.takes_series(key)):
+            if found and first <= found[-1][1]:
+                found[-1] = found[-1][0], max(found[-1][1], last)
+            else:
+                found.append((first, last))
+        return tuple(found)
+
     def _needs(self, model: str) -> tuple[str, ...]:
         has_model_levels = any(row.model == model and "model" in row.level_types for row in self.rows)
         return (*POSITIONS, HEIGHTS) if has_model_levels else POSITIONS
+
+
+def covers(hours: Hours, wanted: Hours) -> bool:
+    """Whether each of the wanted intervals lies in one of the others."""
+    return all(any(first <= begin and end <= last for first, last in hours) for begin, end in wanted)
 
 
 def parse_row(text: str) -> Row:

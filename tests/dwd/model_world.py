@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from typing import get_args
 
 from dwd_assets.archive import Archive, digest, plain_of
 from dwd_assets.formats.checks import run_text
-from dwd_assets.formats.fields import FieldKey
+from dwd_assets.formats.fields import FieldKey, LevelType
 from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import parse_archive_path
@@ -21,6 +22,7 @@ from dwd_assets.office import Office
 from dwd_assets.opendata.addresses import old_path, v1_path
 from dwd_assets.opendata.client import Client, Manners
 from dwd_assets.progress import Done
+from dwd_assets.selection import Selection, parse_row
 from dwd_assets.settings import DwdSettings
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.server import Plan, Simulator
@@ -127,9 +129,18 @@ class World:
 
 
 def remember(
-    store: Store, catalogue: Catalogue, day: datetime = EARLIER, hours: Iterable[int] | None = None
+    store: Store,
+    catalogue: Catalogue,
+    day: datetime = EARLIER,
+    hours: Iterable[int] | None = None,
+    steps: str | None = None,
 ) -> None:
-    """Have the archive know what runs of every hour have, as if those of an earlier day had been seen whole."""
+    """Have the archive know what runs of every hour have, as if those of an earlier day had been seen whole.
+
+    `steps` are the hours of which it was looked for, e.g. `0-2`, by default all.
+    """
+    wanted = f"{catalogue.model}/{','.join(sorted(get_args(LevelType)))}/*" + (f"/{steps}" if steps else "")
+    selection = Selection((parse_row(wanted),))
     for hour in hours or range(0, 24, catalogue.run_hours):
         run = day.replace(hour=hour)
         fields = [
@@ -148,7 +159,8 @@ def remember(
             for step in each.steps
             for grid in ("icosahedral", *(each.grids if step % 60 == 0 else ()))
         ]
-        update_history(store, catalogue.model, partial(seen_whole, run=run, fields=dict.fromkeys(fields)))
+        seen = [key for key in dict.fromkeys(fields) if selection.takes(key)]
+        update_history(store, catalogue.model, partial(seen_whole, run=run, fields=seen, selection=selection))
 
 
 @cache

@@ -323,6 +323,42 @@ def test_hours_that_are_added_to_the_selection_are_looked_for_in_a_run_that_was_
         assert len(world.ledger(NOON).kept) == V1_FILES
 
 
+def test_what_was_learned_of_fewer_hours_does_not_stand_for_more(local_store):
+    """All that the earlier hours had is there, and a pause follows: nobody has looked how far such runs go."""
+    start = NOON + timedelta(minutes=44)
+    with opened(local_store, start, catalogue=EU, fields=FIELDS, is_new=True) as world:
+        remember(local_store, EU, steps="0-1")
+        states = []
+        while world.now < NOON + timedelta(hours=5, minutes=30):
+            world.archive(NOON, "icon-eu")
+            states.append((world.state(NOON, "icon-eu"), len(world.ledger(NOON, "icon-eu").kept)))
+            world.simulator.clock.advance(timedelta(minutes=3))
+        assert len([kept for _, kept in states if kept == SHORT_FILES]) > 4, "there was a pause"
+        assert {kept for state, kept in states if state == "complete"} == {EU_FILES}
+        assert states[-1][0] == "complete"
+        world.simulator.clock.turn(NOON + DAY + timedelta(minutes=135))
+        world.archive(NOON + DAY, "icon-eu")
+        assert world.state(NOON + DAY, "icon-eu") == "complete", "by then they are known"
+
+
+def test_steps_that_earlier_runs_had_are_expected_though_more_hours_are_wanted(local_store):
+    with opened(local_store, LONG_WHOLE, catalogue=short(EU), fields=FIELDS, is_new=True) as world:
+        remember(local_store, EU, steps="0-2")
+        world.archive(NOON, "icon-eu")
+        told = world.ledger(NOON, "icon-eu")
+        assert len(told.missing) == EU_FILES - SHORT_FILES
+        assert [line for line in told.warnings if line.startswith("not verified: ")] == []
+
+
+def test_fewer_hours_than_were_learned_are_known(local_store):
+    fewer = ("icon-eu/single/*/0-1",)
+    with opened(local_store, ALL_THERE, catalogue=EU, fields=fewer, is_new=True) as world:
+        remember(local_store, EU)
+        world.archive(NOON, "icon-eu")
+        assert world.state(NOON, "icon-eu") == "complete"
+        assert len(world.ledger(NOON, "icon-eu").kept) == SHORT_FILES
+
+
 def test_a_parameter_that_a_person_asks_for_is_listed_at_once(local_store):
     with opened(local_store, NOON + timedelta(hours=3, minutes=10), is_new=True) as world:
         only = Selection((parse_row("icon-d2/single/t_2m"),))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwd_assets.formats.fields import FieldKey
-from dwd_assets.selection import Row, Selection, parse_row
+from dwd_assets.selection import Row, Selection, covers, parse_row
 
 T_2M = FieldKey(
     "icon-d2", datetime(2026, 9, 16, 9, tzinfo=UTC), "t_2m", "single", None, 60, None, "icosahedral"
@@ -94,6 +94,57 @@ def test_any_text_is_a_row_or_a_clear_error(text):
     except ValueError as fault:
         row, told = None, str(fault)
     assert (isinstance(row, Row) and all(row.parameters)) or repr(text) in told
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours"),
+    [
+        ("icon-d2/single/*/0-3", ((0, 3),)),
+        ("icon-d2/single/*", ((0, 999),)),
+        ("icon-d2/single/*/0-3 icon-d2/single/t_2m/3-6", ((0, 6),)),
+        ("icon-d2/single/*/4-6 icon-d2/single/t_2m/0-3", ((0, 3), (4, 6))),
+        ("icon-d2/single/*/0-9 icon-d2/single/t_2m/2-3", ((0, 9),)),
+        ("icon-d2/single/td_2m icon-d2/pressure/*", ()),
+    ],
+)
+def test_the_hours_of_a_parameter_are_those_of_all_rows_that_take_it(rows, hours):
+    selection = Selection(tuple(parse_row(row) for row in rows.split()))
+    assert selection.hours_of(T_2M) == hours
+    for step in range(0, 660, 15):
+        is_within = any(first * 60 <= step <= last * 60 for first, last in hours)
+        assert selection.takes(replace(T_2M, step_minutes=step)) is is_within
+
+
+@pytest.mark.parametrize(
+    ("hours", "wanted", "covered"),
+    [
+        (((0, 24),), ((0, 24),), True),
+        (((0, 24),), ((0, 25),), False),
+        (((0, 3), (4, 6)), ((0, 6),), False),  # 3:15 to 3:45 were not looked for
+        (((0, 3), (4, 6)), ((1, 2), (4, 4)), True),
+        ((), ((0, 1),), False),
+        (((0, 1),), (), True),
+    ],
+)
+def test_hours_cover_others_if_each_of_those_lies_within_one(hours, wanted, covered):
+    assert covers(hours, wanted) is covered
+
+
+_HOURS = st.tuples(st.integers(0, 999), st.integers(0, 999)).map(sorted).map("{0[0]}-{0[1]}".format)
+_LEVELS = st.lists(st.integers(0, 1000), max_size=3).map(lambda levels: ",".join(map(str, levels)))
+
+
+@given(
+    st.sampled_from(["single", "pressure", "model,single"]),
+    _LEVELS,
+    st.sampled_from(["*", "t_2m,td_2m", "[!a-s]*"]),
+    st.none() | _HOURS,
+)
+def test_a_row_is_read_from_its_own_text(types, levels, parameters, hours):
+    row = parse_row(
+        "/".join(filter(None, ("icon-d2", f"{types}:{levels}" if levels else types, parameters, hours)))
+    )
+    assert parse_row(str(row)) == row
 
 
 def test_models_come_once_in_the_order_of_the_rows():
