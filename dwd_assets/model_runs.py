@@ -21,7 +21,7 @@ from dwd_assets.progress import GRACE, MOST_AHEAD, Done, Due, rest
 from dwd_assets.retention import Retention, read_retention, run_hours
 from dwd_assets.run_fields import Expectations, Trees, address
 from dwd_assets.run_pass import RunPass
-from dwd_assets.run_standing import QUIET, UNVERIFIED
+from dwd_assets.run_standing import GROWN, QUIET, UNVERIFIED
 from dwd_assets.selection import Selection
 from store import ledger
 from store.ledger import Failed, Ledger, Summary
@@ -30,7 +30,9 @@ _LOOKS_AT_ONCE = 8
 """Runs that are asked for at the same time: one after the other, a slow server would cost a sensor its minute."""
 
 _UNLISTED_RESTS = 3
-"""A run of which more may have to be listed rests at most so many times as long as one that has just started."""
+"""A run of which more may have to be listed rests at most so many times as long as one that has just started, until
+nothing new came for `GROWN`.
+"""
 
 
 def deadline(office: Office, model: str, run: datetime) -> datetime:
@@ -146,7 +148,8 @@ def _has_news(office: Office, retention: Retention, run: datetime, summary: Summ
         return _is_to_be_judged(summary, now, retry)
     since = max(summary.newest or run, run)
     wait = rest(retry, since, retention.deadline(run), now)
-    if _has_rested(summary, now, min(wait, _UNLISTED_RESTS * retry) if summary.expects_more else wait):
+    may_grow = summary.expects_more and now < since + GROWN
+    if _has_rested(summary, now, min(wait, _UNLISTED_RESTS * retry) if may_grow else wait):
         return True
     known = ledger.read(office.store, retention.model, run_text(run))
     if _is_there(office, _next_fields(known), known.failed, now):
@@ -157,12 +160,17 @@ def _has_news(office: Office, retention: Retention, run: datetime, summary: Summ
 
 
 def _is_to_be_judged(summary: Summary, now: datetime, retry: timedelta) -> bool:
-    """Whether it is time to see if a run has all, of which nothing is known to be missing."""
+    """Whether it is time to see if a run has all, of which nothing is known to be missing.
+
+    Where that cannot be seen, since some of it cannot be listed, the pauses double: each look lists all of it.
+    """
     if summary.looked_at is None or summary.newest is None:
         return True
     if any(line.startswith(UNVERIFIED) for line in summary.warnings):
-        return now - summary.looked_at >= _UNLISTED_RESTS * retry
-    return now - summary.newest >= QUIET and now - summary.looked_at >= min(retry, QUIET)
+        pause = max(_UNLISTED_RESTS * retry, summary.looked_at - (summary.newest + GROWN))
+        return now - summary.looked_at >= pause
+    pause = max(min(retry, QUIET), summary.looked_at - (summary.newest + QUIET))
+    return now - summary.newest >= QUIET and now - summary.looked_at >= pause
 
 
 def _has_rested(summary: Summary, now: datetime, wait: timedelta) -> bool:

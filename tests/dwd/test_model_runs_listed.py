@@ -368,25 +368,28 @@ def test_a_parameter_that_a_person_asks_for_is_listed_at_once(local_store):
         assert world.archive(NOON, wanted=other).fetched == 5
 
 
+WHOLE = Catalogue(
+    parameters=(
+        *(Parameter(name, steps=every(60, 48)) for name in ("t_2m", "td_2m", "pmsl", "clct")),
+        *(Parameter(name, steps=every(15, 48)) for name in ("tot_prec", "rain_gsp", "cape_ml")),
+        constant("hsurf"),
+        constant("clat"),
+        constant("clon"),
+    ),
+    columns=3,
+    rows=3,
+)
+"""ICON-D2's steps on a small grid."""
+WHOLE_FILES = 4 * 49 + 3 * 193 + 2
+
+
 def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(local_store):
     """A whole run of ICON-D2's steps that is followed while it appears, the very first one of an archive too."""
-    names = ("t_2m", "td_2m", "pmsl", "clct")
-    whole = Catalogue(
-        parameters=(
-            *(Parameter(name, steps=every(60, 48)) for name in names),
-            *(Parameter(name, steps=every(15, 48)) for name in ("tot_prec", "rain_gsp", "cape_ml")),
-            constant("hsurf"),
-            constant("clat"),
-            constant("clon"),
-        ),
-        columns=3,
-        rows=3,
-    )
     for is_new in (True, False):
         start = NOON + is_new * 2 * DAY + timedelta(minutes=45)
         run = start.replace(minute=0)
         with opened(
-            local_store, start, catalogue=whole, fields=("icon-d2/single/*",), is_new=is_new
+            local_store, start, catalogue=WHOLE, fields=("icon-d2/single/*",), is_new=is_new
         ) as world:
             while world.now < run + timedelta(hours=5, minutes=30):
                 if f"{run:%Y%m%d%H}" in world.due():
@@ -394,11 +397,33 @@ def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(loca
                 world.simulator.clock.advance(timedelta(minutes=5))
             told = world.ledger(run)
             assert world.state(run) == "complete"
-            assert len(told.kept) == 4 * 49 + 3 * 193 + 2
+            assert len(told.kept) == WHOLE_FILES
             listings = [each for each in world.simulator.requests if each.path.endswith("/")]
             of_run = [each for each in listings if f"{run:%Y-%m-%dT%H}" in each.path]
             assert 0 < len(of_run) <= 0.1 * len(told.kept)
             assert len(listings) <= 0.1 * len(told.kept)
+
+
+@pytest.mark.parametrize("fault", [Fault.NAMELESS_ROW, Fault.PAGE])
+def test_a_folder_that_stays_unreadable_is_not_listed_for_ever(local_store, fault):
+    """Until the server deletes the run it is partial, and due less and less often; a person need not wait."""
+    with opened(
+        local_store, NOON + timedelta(minutes=45), catalogue=WHOLE, fields=("icon-d2/single/*",)
+    ) as world:
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", fault)
+        while world.now < NOON + timedelta(hours=23):
+            if "2026091612" in world.due():
+                world.archive(NOON)
+            world.simulator.clock.advance(timedelta(minutes=5))
+        assert world.state(NOON) == "partial"
+        assert len(world.ledger(NOON).kept) == WHOLE_FILES
+        listings = [each for each in world.simulator.requests if each.path.endswith("/")]
+        of_run = [each for each in listings if "2026-09-16T12" in each.path]
+        assert 1 < len(of_run) / len({each.path for each in of_run}) < 10, "it is tried again"
+        assert len(of_run) <= 0.1 * WHOLE_FILES
+        world.simulator.heal()
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
 
 
 def test_a_command_alone_and_passes_that_follow_the_run_agree(tmp_path):
