@@ -15,6 +15,8 @@ _PAGE_BYTES = 64 << 20
 class Lister:
     """Lists folders of the server, counts how often, and keeps the rows that could not be read.
 
+    nameless: the folders with rows of which not even the name could be read.
+
     May be used from many threads.
     """
 
@@ -23,6 +25,7 @@ class Lister:
         self._lock = threading.Lock()
         self.requests = 0
         self.unread: list[UnreadRow] = []
+        self.nameless: list[str] = []
 
     def entries(self, folder: str) -> tuple[Entry, ...]:
         """What a folder has, nothing if there is no such folder. Raises `OpendataError`, `FormatError`."""
@@ -36,6 +39,7 @@ class Lister:
         listing = parse_listing(page.data, folder)
         with self._lock:
             self.unread += listing.unread
+            self.nameless += [folder for row in listing.unread if row.name is None]
         return listing.entries
 
     def folders(self, folder: str) -> tuple[str, ...]:

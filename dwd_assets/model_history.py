@@ -46,11 +46,14 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class SeenRun(msgspec.Struct, frozen=True):
-    """A run that was seen whole, its shape by name, and the rows of the selection that was looked for."""
+    """A run that was seen whole, its shape by name, and the rows of the selection that was looked for.
+
+    Without rows it is not known what was looked for, so that the run stands for no hours.
+    """
 
     run: datetime
     shape: str
-    rows: tuple[str, ...]
+    rows: tuple[str, ...] = ()
 
 
 @learned
@@ -123,10 +126,12 @@ class RunHistory:
     _hours: dict[tuple[tuple[str, ...], str], Hours] = field(default_factory=dict)
     """What was looked for, by the rows and the series: many runs have the same rows."""
 
-    @property
-    def was_seen_whole(self) -> bool:
-        """Whether this run itself was seen whole before."""
-        return any(each.run == self.run for each in self.history.hours.get(_hour(self.run), ()))
+    def was_seen_whole(self, wanted: Iterable[tuple[FieldKey, Hours]]) -> bool:
+        """Whether this run itself was seen whole before, when these hours of these series were looked for."""
+        rows = next((each.rows for each in self._same_hour if each.run == self.run), None)
+        return rows is not None and all(
+            covers(self._looked_for(rows, series_of(key), key), hours) for key, hours in wanted
+        )
 
     def pattern(self, key: FieldKey) -> Pattern | None:
         """Members and steps that a series had in the last runs of the same hour; None if none of them had it."""
@@ -209,7 +214,10 @@ def _pattern(found: Iterable[tuple[int | None, int]]) -> Pattern:
 
 def _decoded(data: bytes, model: str, key: str) -> ModelHistory:
     try:
-        return msgspec.json.decode(data, type=ModelHistory)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        found = msgspec.json.decode(data, type=ModelHistory)
+        for rows in {each.rows for runs in found.hours.values() for each in runs}:
+            _selection(rows)
+    except ValueError as fault:  # of JSON, of its text, of a row
         empty = msgspec.json.encode(ModelHistory(model))
         raise DamagedDocument(f"is not a history of a model: {fault}", key, data, empty) from fault
+    return found

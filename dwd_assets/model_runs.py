@@ -145,7 +145,7 @@ def _has_news(office: Office, retention: Retention, run: datetime, summary: Summ
     """Whether there may be something to fetch, or to judge, of a run that was looked at and is not complete."""
     retry = timedelta(minutes=office.settings.fields_retry_minutes)
     if not summary.missing and not summary.failed and summary.kept:
-        return _is_to_be_judged(summary, now, retry)
+        return _is_to_be_judged(summary, now, retry, retention.deadline(run))
     since = max(summary.newest or run, run)
     wait = rest(retry, since, retention.deadline(run), now)
     may_grow = summary.expects_more and now < since + GROWN
@@ -159,17 +159,17 @@ def _has_news(office: Office, retention: Retention, run: datetime, summary: Summ
     return _is_there(office, any_of_it, known.failed, now)
 
 
-def _is_to_be_judged(summary: Summary, now: datetime, retry: timedelta) -> bool:
+def _is_to_be_judged(summary: Summary, now: datetime, retry: timedelta, deadline: datetime) -> bool:
     """Whether it is time to see if a run has all, of which nothing is known to be missing.
 
-    Where that cannot be seen, since some of it cannot be listed, the pauses double: each look lists all of it.
+    Where that cannot be seen, since some of it cannot be listed, the pauses get longer.
     """
     if summary.looked_at is None or summary.newest is None:
         return True
     if any(line.startswith(UNVERIFIED) for line in summary.warnings):
-        pause = max(_UNLISTED_RESTS * retry, summary.looked_at - (summary.newest + GROWN))
+        pause = rest(_UNLISTED_RESTS * retry, summary.newest + GROWN, deadline, now)
         return now - summary.looked_at >= pause
-    pause = max(min(retry, QUIET), summary.looked_at - (summary.newest + QUIET))
+    pause = rest(min(retry, QUIET), summary.newest + QUIET, deadline, now)
     return now - summary.newest >= QUIET and now - summary.looked_at >= pause
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,7 @@ class Expectations:
     """Paths take time to make, and the same fields are asked for several times in a pass."""
 
     def series(self, catalogue: ModelCatalogue, selection: Selection) -> Iterator[Series]:
-        """The parameters and levels that are wanted of the run."""
+        """The parameters and levels that are wanted of the run, each by some row of the selection."""
         run = self.history.run
         keys: list[FieldKey] = []
         if self.trees.v1:
@@ -103,7 +104,7 @@ class Expectations:
         if self.trees.old:
             keys += old_fields(catalogue, run, selection)
         for key in keys:
-            if selection.takes_level_type(key.model, key.level_type):
+            if selection.hours_of(key):
                 yield Series(key, self.history.pattern(key), self.history.knows(key, selection))
 
     def of(
@@ -155,13 +156,14 @@ class Expectations:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the server's own folders of a run show; `is_whole`: nothing could not be listed or read.
+    """What the server's own folders of a run show.
 
-    unknown: addresses that no key stands for.
+    unread: the parameters and levels whose folders could not be listed or read whole. unknown: addresses that no key
+    stands for.
     """
 
     keys: tuple[FieldKey, ...]
-    is_whole: bool
+    unread: tuple[FieldKey, ...]
     requests: int
     unknown: tuple[str, ...] = ()
 
@@ -171,15 +173,18 @@ class RunLister:
 
     def __init__(self, lister: Lister, catalogue: ModelCatalogue, report: Log, at_once: int) -> None:
         self._lister, self._catalogue, self._report, self._at_once = lister, catalogue, report, at_once
-        self._is_whole = True
+        self._unread: set[str] = set()
         self._unknown: list[str] = []
         self._lock = threading.Lock()
         self._has_members = False
 
     def listed(self, series: Iterable[FieldKey]) -> Listed:
         """What is there of these parameters and levels. What cannot be listed is reported, and costs no other."""
-        before = self._lister.requests
-        folders = list(dict.fromkeys(self.folder(key) for key in series))
+        before, nameless = self._lister.requests, len(self._lister.nameless)
+        keys_of: dict[str, list[FieldKey]] = defaultdict(list)
+        for key in series:
+            keys_of[self.folder(key)].append(key)
+        folders = list(keys_of)
         found: list[FieldKey] = []
         # One at first: whether a run has members is found out once.
         for folder in folders[:_PROBED]:
@@ -188,7 +193,10 @@ class RunLister:
             with ThreadPoolExecutor(self._at_once, thread_name_prefix="listing") as pool:
                 for keys in pool.map(self._entries, folders[_PROBED:]):
                     found += keys
-        return Listed(tuple(found), self._is_whole, self._lister.requests - before, tuple(self._unknown))
+        for page in self._lister.nameless[nameless:]:  # it may be the name of a file that nobody expects
+            self._unread.update(folder for folder in folders if page.startswith(folder))
+        unread = tuple(key for folder in folders if folder in self._unread for key in keys_of[folder])
+        return Listed(tuple(found), unread, self._lister.requests - before, tuple(self._unknown))
 
     def folder(self, key: FieldKey) -> str:
         """The folder of a parameter and level of a run, which has all its steps and members."""
@@ -201,7 +209,9 @@ class RunLister:
         try:
             names = self._v1_files(folder) if is_v1 else self._files(folder)
         except (OpendataError, FormatError) as fault:
-            self._fail(f"not listed: {fault}")
+            with self._lock:
+                self._unread.add(folder)
+                self._report(f"not listed: {fault}")
             return []
         return list(self._keys(names, parse_v1 if is_v1 else parse_old))
 
@@ -234,11 +244,6 @@ class RunLister:
             else:
                 with self._lock:
                     self._unknown.append(name)
-
-    def _fail(self, line: str) -> None:
-        with self._lock:
-            self._is_whole = False
-            self._report(line)
 
 
 def address(key: FieldKey, folder: str | None = None) -> str:

@@ -130,7 +130,7 @@ class RunPass:
             self._look_for_old_tree()
             if not self._is_narrowed and self._standing.is_to_be_listed(self._kept):
                 self._list(self._standing.series_to_list(self._kept), is_all=True)
-                self._fetch_unkept(recorder)
+                self._fetch_listed(recorder)
             if recheck:
                 self._fetch_trees(self._known(), recorder)
             self._fetch_trees(self._named(also), recorder)
@@ -252,28 +252,28 @@ class RunPass:
         if not (series or is_all):
             return
         started, catalogue = self._office.clock(), self._standing.catalogue
-        nameless = self._nameless
         lister = RunLister(self._lister, catalogue, self._report, self._office.settings.connections)
         listed = lister.listed(each.key for each in series)
         for address in listed.unknown:
             self._report(f"{self._model}: no key stands for {address}")
-        if started < self._standing.deadline and (hidden := self._hidden(series, listed)):
+        if hidden := self._hidden(series, listed, is_late=started >= self._standing.deadline):
             for key in hidden:
-                self._report(
-                    f"{self._model}: nothing is listed in {lister.folder(key)}, of which files are kept"
-                )
-            listed = replace(listed, is_whole=False)
-        if self._nameless > nameless:  # it may be the name of a file that nobody expects
-            listed = replace(listed, is_whole=False)
+                self._report(f"{self._model}: files that are kept are not listed in {lister.folder(key)}")
+            listed = replace(listed, unread=(*listed.unread, *hidden))
         self._standing.take_listing(series, listed, started, is_all=is_all)
 
-    def _hidden(self, series: list[Series], listed: Listed) -> list[FieldKey]:
-        """Parameters and levels of which nothing is listed and something came before: a server that is behind."""
-        shown = {series_of(key) for key in listed.keys}
+    def _hidden(self, series: list[Series], listed: Listed, *, is_late: bool) -> list[FieldKey]:
+        """Parameters and levels of which nothing is listed and something came before: a server that is behind.
+
+        `is_late`: the server may be deleting the run, so that something that came and is not listed is enough.
+        """
         standing = self._standing
         fields = (*standing.expected, *standing.candidates(standing.selection))
-        came = {series_of(each.key) for each in fields if is_served(self._kept.get(each.path))}
-        hidden = [each.key for each in series if series_of(each.key) in came - shown]
+        came = {each.key for each in fields if is_served(self._kept.get(each.path))}
+        gone = {series_of(key) for key in came.difference(listed.keys)}
+        if not is_late:
+            gone -= {series_of(key) for key in listed.keys}
+        hidden = [each.key for each in series if series_of(each.key) in gone]
         if any(key.grid == "regular" for key in hidden) and self._trees.v1:
             self._find_old_tree()
         return [key for key in hidden if key.grid != "regular" or not self._standing.old_is_gone]
@@ -282,7 +282,13 @@ class RunPass:
 
     def _fetch_unkept(self, recorder: Recorder) -> None:
         """What is recorded while fields come must not look whole: what is expected is missing from the start."""
-        fields = self._unkept()
+        self._fetch_expected(self._unkept(), recorder)
+
+    def _fetch_listed(self, recorder: Recorder) -> None:
+        """What was listed just now: a step that is not there must not keep back those after it."""
+        self._fetch_expected([each for each in self._unkept() if self._standing.is_listed(each)], recorder)
+
+    def _fetch_expected(self, fields: list[Field], recorder: Recorder) -> None:
         if fields:
             recorder.tell(self._standing.opened)
         self._fetch_trees(fields, recorder)

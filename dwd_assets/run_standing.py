@@ -49,19 +49,19 @@ UNVERIFIED = "not verified:"
 
 @dataclass
 class _Fresh:
-    """What one pass listed: which series, what they have, since when, and whether all of it could be read."""
+    """What one pass listed: which series, what they have, since when, and which of them could not be read."""
 
     series: set[str] = field(default_factory=set)
     keys: set[FieldKey] = field(default_factory=set)
     at: datetime | None = None
-    is_whole: bool = True
+    unread: set[str] = field(default_factory=set)
 
     def add(self, series: Iterable[str], listed: Listed, at: datetime) -> None:
         """Take in a listing."""
         self.series.update(series)
         self.keys.update(listed.keys)
         self.at = self.at or at
-        self.is_whole = self.is_whole and listed.is_whole
+        self.unread.update(series_of(key) for key in listed.unread)
 
 
 @dataclass
@@ -84,6 +84,9 @@ class Standing:
     _last_listing: tuple[datetime | None, str] = field(init=False)
     """When all of the run was listed last, and which series that was."""
 
+    _unlisted: frozenset[str] = field(init=False)
+    """The series that the last listing of all should have had, and that could not be listed or read since."""
+
     _listings: int = field(init=False)
     _expected: tuple[Field, ...] | None = None
     _series_digest: str | None = None
@@ -96,6 +99,7 @@ class Standing:
         known = (parse_archive_path(path) for path in self.before.missing)
         self._listed = dict.fromkeys(key for key in known if isinstance(key, FieldKey))
         self._last_listing = (self.before.listed_at, self.before.listed_series)
+        self._unlisted = frozenset(self.before.unlisted)
         self._listings = self.before.listings
         self._asked_for = set(self.before.missing)
 
@@ -111,13 +115,13 @@ class Standing:
 
     @property
     def _series(self) -> str:
-        """A digest of the names of all series that are wanted of the run, and of the hours."""
+        """A digest of the names of all series that are wanted of the run, each with the hours that are wanted of it."""
         if self._series_digest is None:
-            names = sorted(
-                series_of(each.key) for each in self.expectations.series(self._catalogue, self.selection)
+            wanted = sorted(
+                f"{series_of(each.key)} {self.selection.hours_of(each.key)}"
+                for each in self.expectations.series(self._catalogue, self.selection)
             )
-            rows = sorted(str(row.hours) for row in self.selection.rows)
-            self._series_digest = hashlib.sha256("\n".join((*names, *rows)).encode()).hexdigest()[:12]
+            self._series_digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
         return self._series_digest
 
     @property
@@ -129,8 +133,12 @@ class Standing:
     @property
     def _was_seen_whole(self) -> bool:
         """Whether the run was seen whole; what was looked for then is not known where a damaged ledger was replaced."""
-        is_known = bool(self._last_listing[1])
-        return self.expectations.history.was_seen_whole and (self._listed_at is not None or not is_known)
+        if self._last_listing[1]:
+            is_listed = self._listed_at is not None and not self._unlisted
+            return is_listed and self.expectations.history.was_seen_whole(())
+        wanted = self.expectations.series(self._catalogue, self.selection)
+        hours = ((each.key, self.selection.hours_of(each.key)) for each in wanted)
+        return self.expectations.history.was_seen_whole(hours)
 
     # What is expected
 
@@ -171,8 +179,9 @@ class Standing:
             return []
         keys = (parse_archive_path(path) for path in kept)
         found = {series_of(key) for key in (*self._listed, *keys) if isinstance(key, FieldKey)}
-        is_narrowed = selection != self.selection  # by a person, who waits for an answer
-        if self.before.listings and found and not is_narrowed and not self._has_turn():
+        if selection != self.selection:  # by a person, who waits for an answer
+            return unknown
+        if self.before.listings and found and not self._has_turn():
             return []
         return [series for series in unknown if series_of(series.key) not in found]
 
@@ -185,7 +194,14 @@ class Standing:
         return ((at - self.run) // _LIST_AGAIN).bit_length()
 
     def series_to_list(self, kept: Mapping[str, Kept]) -> list[Series]:
-        """All parameters and levels of the run but constants that are kept, and what this pass listed already."""
+        """All parameters and levels of the run but constants that are kept, and what this pass listed already.
+
+        Where all were listed since that is due, only those that could not be read then.
+        """
+        due = self._listing_due(kept)
+        if due is not None and self._listed_at is not None and self._listed_at >= due:
+            wanted = self.expectations.series(self._catalogue, self.selection)
+            return [series for series in wanted if series_of(series.key) in self._unlisted]
         return [
             series
             for series in self.expectations.series(self._catalogue, self.selection)
@@ -195,17 +211,24 @@ class Standing:
 
     def take_listing(self, series: Iterable[Series], listed: Listed, at: datetime, *, is_all: bool) -> None:
         """Take in what the server's own folders show; `is_all`: nothing is left to be listed."""
-        self._fresh.add((series_of(each.key) for each in series), listed, at)
+        names = frozenset(series_of(each.key) for each in series)
+        self._fresh.add(names, listed, at)
         self._listed.update(dict.fromkeys(listed.keys))
         self._listings += listed.requests
         self._expected = None
-        if is_all and self._fresh.is_whole:
-            self._last_listing = (self._fresh.at, self._series)
-            self._unseen = frozenset(
-                each.path
-                for each in self.expected
-                if each.key not in self._fresh.keys and each.key.level_type != "time-invariant"
-            )
+        if not is_all:
+            return
+        if not (self._listed_at and names and names <= self._unlisted):
+            self._last_listing, self._unlisted = (self._fresh.at, self._series), frozenset()
+        self._unlisted = (self._unlisted - names) | self._fresh.unread
+        read = self._fresh.series - self._fresh.unread
+        self._unseen = frozenset(
+            each.path
+            for each in self.expected
+            if each.key not in self._fresh.keys
+            and each.key.level_type != "time-invariant"
+            and series_of(each.key) in read
+        )
 
     def notice(self, unread: Iterable[UnreadRow], report: Log) -> None:
         """Report rows of listings that could not be read, and selected parameters that are not there."""
@@ -217,6 +240,11 @@ class Standing:
             self._has_unread = True
         for address in self._catalogue.unknown:
             report(f"{self.before.collection}: no key stands for {address}")
+
+    def is_listed(self, each: Field) -> bool:
+        """Whether a field may be there by what this pass listed: its folder shows it, or was not read whole."""
+        series = series_of(each.key)
+        return each.key in self._fresh.keys or series not in self._fresh.series - self._fresh.unread
 
     # How far it is
 
@@ -255,11 +283,19 @@ class Standing:
         newest, now = self.newest_change(kept), self.office.clock()
         if newest is None or self._was_seen_whole:
             return False
-        is_missing, is_unverified = bool(self.missing(kept)), self._is_unverified()
-        if is_unverified and now < newest + GROWN:
+        if self._is_unverified() and now < newest + GROWN:
             return not self._fresh.series and self._has_turn()
-        due = newest + (GROWN if is_missing or is_unverified else QUIET)
-        return now >= due and (self._listed_at is None or self._listed_at < due)
+        due = self._listing_due(kept)
+        if due is None or now < due:
+            return False
+        return self._listed_at is None or self._listed_at < due or bool(self._unlisted)
+
+    def _listing_due(self, kept: Mapping[str, Kept]) -> datetime | None:
+        """From when on a listing shows all that the run has, as far as that is known."""
+        newest = self.newest_change(kept)
+        if newest is None:
+            return None
+        return newest + (GROWN if self.missing(kept) or self._is_unverified() else QUIET)
 
     def opened(self, before: Ledger) -> Ledger:
         """The ledger while fields come."""
@@ -288,6 +324,7 @@ class Standing:
             unseen=tuple(sorted(unseen.union(before.unseen).intersection(paths))),
             listed_at=self._last_listing[0],
             listed_series=self._last_listing[1],
+            unlisted=tuple(sorted(self._unlisted)),
             listings=self._listings,
             warnings=(*standing_warnings(before), *self._warnings(before.kept, missing), *unread),
         )
@@ -305,7 +342,7 @@ class Standing:
         if is_open or self._was_seen_whole:
             return is_open
         newest = self.newest_change(kept)
-        if newest is None or self._listed_at is None:
+        if newest is None or self._listed_at is None or self._unlisted:
             return True
         return self._listed_at < newest + (GROWN if self._is_unverified() else QUIET)
 

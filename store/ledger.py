@@ -107,7 +107,7 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: counts changes. warnings: what is odd about the period as a whole, a line each. unseen: of the missing,
     what a list of all that the server had, made after the period was whole there, does not name. listed_at: when the
     server's own listing of all of the period was read last; listed_series: a digest of what that listing looked for;
-    listings: requests for it, over all passes.
+    unlisted: what of it could not be listed or read since; listings: requests for it, over all passes.
     """
 
     collection: str
@@ -125,6 +125,7 @@ class Ledger(msgspec.Struct, frozen=True, omit_defaults=True):
     unseen: tuple[str, ...] = ()
     listed_at: datetime | None = None
     listed_series: str = ""
+    unlisted: tuple[str, ...] = ()
     listings: int = 0
 
     @property

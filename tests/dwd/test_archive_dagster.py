@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from msgspec.structs import replace
 
 from dwd_assets import jobs, sensors
 from dwd_assets.collections import begin, collections
@@ -21,12 +21,13 @@ from dwd_assets.partitions import partitions_of, recent_periods
 from dwd_assets.progress import Due
 from dwd_assets.runs import DUE, LOST, MODE_TAG, WHY_TAG
 from dwd_assets.settings import DwdSettings
+from dwd_assets.simulator.catalogue import Parameter, every
 from dwd_assets.simulator.faults import Fault
 from orchestration import runs
 from orchestration.runs import LIVE
 from store import keys, ledger
 from tests.dagster_homes import new_instance
-from tests.dwd.model_world import FIELDS, V1_FILES, World, opened
+from tests.dwd.model_world import CATALOGUE, FIELDS, V1_FILES, World, opened, remember
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 PERIOD = "2026091612"
@@ -162,12 +163,16 @@ def test_what_was_lost_long_ago_is_told_too(dagster):
 
 
 def test_what_was_never_seen_on_the_server_is_a_warning_and_no_failure(dagster):
-    dagster.world.simulator.fail("*T_2M*PT004H*", Fault.NOT_FOUND)
+    """The server's own listing, made long after the run's last file, does not have what earlier runs had."""
+    more = (Parameter("t_2m", steps=(*every(60, 4), 210)), *CATALOGUE.parameters[1:])
+    remember(dagster.world.store, replace(CATALOGUE, parameters=more))
     dagster.run(PERIOD)
-    known = dagster.world.ledger(NOON)
-    ledger.update(
-        dagster.world.store, "icon-d2", PERIOD, lambda before: replace(before, unseen=known.missing)
-    )
+    assert dagster.world.ledger(NOON).unseen == ()
+    dagster.world.simulator.clock.turn(NOON + timedelta(hours=6))
+    dagster.run(PERIOD)
+    (missing,) = dagster.world.ledger(NOON).missing
+    assert "_00330_2d_t_2m" in missing
+    assert dagster.world.ledger(NOON).unseen == (missing,)
     dagster.world.simulator.clock.turn(NOON + timedelta(hours=28))
     assert told_of(dagster, LOST) == [PERIOD]
     result = dagster.run(PERIOD)

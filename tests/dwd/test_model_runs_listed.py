@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from dwd_assets.formats.paths import parse_archive_path
@@ -14,10 +15,12 @@ from dwd_assets.selection import Selection, parse_row
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.fields import FieldWriter
+from dwd_assets.simulator.server import Plan
 from dwd_assets.simulator.trees import V1Tree
 from dwd_assets.simulator.world import File
+from store import ledger
 from store.posix import PosixStore
-from tests.dwd.model_world import V1_FILES, World, opened, remember
+from tests.dwd.model_world import CATALOGUE, V1_FILES, World, opened, remember
 
 NOON = datetime(2026, 9, 16, 12, tzinfo=UTC)
 ALL_THERE = NOON + timedelta(hours=2, minutes=15)
@@ -213,6 +216,22 @@ def test_a_step_that_is_gone_is_expected_until_three_runs_are_without_it(local_s
         assert states == [(gone, gone, False)] * 3 + [(0, 0, False)] * 2, "three runs are remembered"
 
 
+def test_steps_that_are_gone_keep_back_none_of_those_after_them(local_store):
+    """Of a parameter that earlier runs had each quarter of an hour, the server has the full hours left."""
+    quarters = replace(
+        CATALOGUE, parameters=(Parameter("t_2m", steps=every(15, 4)), *CATALOGUE.parameters[1:])
+    )
+    with opened(local_store, NOON + timedelta(minutes=45), is_new=True) as world:
+        remember(local_store, quarters)
+        while world.now < NOON + timedelta(hours=5, minutes=30):
+            if "2026091612" in world.due():
+                world.archive(NOON)
+            world.simulator.clock.advance(timedelta(minutes=5))
+        assert len(world.ledger(NOON).kept) == V1_FILES
+        assert world.ledger(NOON).unseen == world.ledger(NOON).missing
+        assert len(world.ledger(NOON).missing) == 12
+
+
 def test_a_run_that_has_not_started_is_asked_for_by_few_listings(local_store):
     with opened(
         local_store,
@@ -252,7 +271,7 @@ def test_a_folder_that_lists_nothing_though_files_of_it_came_proves_nothing(loca
         done = world.archive(NOON, "icon-eu")
         (line,) = done.faults
         assert line.startswith(
-            "icon-eu: nothing is listed in /weather/nwp/v1/m/icon-eu/p/T_2M/r/2026-09-16T12"
+            "icon-eu: files that are kept are not listed in /weather/nwp/v1/m/icon-eu/p/T_2M/r/2026-09-16T12"
         )
         assert world.state(NOON, "icon-eu") == "partial"
         world.simulator.heal()
@@ -304,7 +323,7 @@ def test_candidates_that_came_show_that_a_folder_without_rows_is_behind(local_st
         world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.NOT_FOUND)
         world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/PT00[34]*", Fault.NOT_FOUND)
         done = world.archive(NOON)
-        assert any("nothing is listed in" in line for line in done.faults)
+        assert any("are not listed in" in line for line in done.faults)
         assert world.state(NOON) == "partial"
         world.simulator.heal()
         world.archive(NOON)
@@ -321,6 +340,87 @@ def test_hours_that_are_added_to_the_selection_are_looked_for_in_a_run_that_was_
         world.archive(NOON)
         assert world.state(NOON) == "complete"
         assert len(world.ledger(NOON).kept) == V1_FILES
+
+
+def test_hours_that_move_to_another_parameter_are_looked_for(local_store):
+    """The same rows of hours, of other parameters: what was looked for is another thing."""
+    first = ("icon-d2/single/*/0-2", "icon-d2/single/t_2m/0-4")
+    then = ("icon-d2/single/*/0-2", "icon-d2/single/td_2m/0-4")
+    for fields, longer in ((first, "t_2m"), (then, "td_2m")):
+        with opened(local_store, LONG_WHOLE, fields=fields, is_new=True) as world:
+            world.archive(NOON)
+            assert world.state(NOON) == "complete"
+            kept = [path for path in world.ledger(NOON).kept if f"/{longer}/" in path.lower()]
+            assert len(kept) == 5
+    with opened(local_store, NOON + DAY + timedelta(minutes=93), fields=then, is_new=True) as world:
+        world.archive(NOON + DAY)
+        assert world.state(NOON + DAY) != "complete"
+
+
+def test_of_a_damaged_ledger_the_hours_that_were_not_looked_for_are(local_store):
+    fewer = ("icon-d2/single,time-invariant/*/0-2",)
+    with opened(local_store, LONG_WHOLE, fields=fewer, is_new=True) as world:
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+    with opened(local_store, LONG_WHOLE, is_new=True) as world:
+        ledger.update(
+            local_store,
+            "icon-d2",
+            "2026091612",
+            lambda known: msgspec.structs.replace(known, listed_at=None, listed_series="", listings=0),
+        )
+        world.archive(NOON)
+        assert world.state(NOON) == "complete"
+        assert len(world.ledger(NOON).kept) == V1_FILES
+
+
+def test_a_person_may_ask_for_more_hours_than_are_selected(local_store):
+    fewer = ("icon-d2/single,time-invariant/*/0-2",)
+    with opened(local_store, LONG_WHOLE, fields=fewer, is_new=True) as world:
+        world.archive(NOON)
+        more = Selection((parse_row("icon-d2/single/t_2m/0-4"),))
+        assert world.archive(NOON, wanted=more).fetched == 2
+        assert world.state(NOON) == "complete"
+
+
+def test_levels_that_no_row_wants_keep_no_run_from_being_known(local_store):
+    """Another row wants the type of level, and another one the parameter."""
+    fields = ("icon-d2/pressure:500/u", "icon-d2/single/t_2m")
+    with opened(local_store, LONG_WHOLE, fields=fields, is_new=True) as world:
+        world.archive(NOON)
+        world.simulator.clock.turn(NOON + DAY + timedelta(minutes=135))
+        world.archive(NOON + DAY)
+        assert world.ledger(NOON + DAY).warnings == ()
+        assert world.state(NOON + DAY) == "complete"
+        assert not [path for path in world.asked() if "/lv1/85000/" in path and "/s/" in path]
+
+
+@pytest.mark.parametrize("hours", [14, 20, 23])
+def test_a_row_that_could_not_be_read_once_costs_no_file_that_nobody_expects(local_store, hours):
+    """The run was complete but for that row; whether more is there is looked for while the server has the run."""
+    longer = replace(CATALOGUE, parameters=(Parameter("t_2m", steps=every(60, 5)), *CATALOGUE.parameters[1:]))
+    plan = Plan(catalogue=longer, lag=timedelta(minutes=2))
+    fields = ("icon-d2/single,time-invariant/*",)
+    with opened(local_store, NOON + timedelta(hours=hours), plan=plan, fields=fields, is_new=True) as world:
+        remember(local_store, CATALOGUE)
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.NAMELESS_ROW, times=1)
+        while world.now < NOON + timedelta(hours=26):
+            if "2026091612" in world.due():
+                world.archive(NOON)
+            world.simulator.clock.advance(timedelta(minutes=5))
+        assert world.state(NOON) == "complete"
+        assert len([path for path in world.ledger(NOON).kept if "/t_2m/" in path.lower()]) == 6
+
+
+@pytest.mark.parametrize("fault", [Fault.NAMELESS_ROW, Fault.PAGE])
+def test_a_listing_after_the_server_deleted_the_run_proves_nothing(local_store, fault):
+    with opened(local_store, NOON + timedelta(hours=22), is_new=True) as world:
+        remember(local_store, CATALOGUE)
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", fault, until=NOON + timedelta(hours=25))
+        while world.now < NOON + timedelta(hours=28):
+            world.archive(NOON)
+            world.simulator.clock.advance(timedelta(minutes=20))
+        assert world.state(NOON) not in {"complete", "unseen"}
 
 
 def test_what_was_learned_of_fewer_hours_does_not_stand_for_more(local_store):
@@ -406,7 +506,7 @@ def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(loca
 
 @pytest.mark.parametrize("fault", [Fault.NAMELESS_ROW, Fault.PAGE])
 def test_a_folder_that_stays_unreadable_is_not_listed_for_ever(local_store, fault):
-    """Until the server deletes the run it is partial, and due less and less often; a person need not wait."""
+    """Until the server deletes the run it is partial; what could be listed is not listed again."""
     with opened(
         local_store, NOON + timedelta(minutes=45), catalogue=WHOLE, fields=("icon-d2/single/*",)
     ) as world:
@@ -418,12 +518,15 @@ def test_a_folder_that_stays_unreadable_is_not_listed_for_ever(local_store, faul
         assert world.state(NOON) == "partial"
         assert len(world.ledger(NOON).kept) == WHOLE_FILES
         listings = [each for each in world.simulator.requests if each.path.endswith("/")]
-        of_run = [each for each in listings if "2026-09-16T12" in each.path]
-        assert 1 < len(of_run) / len({each.path for each in of_run}) < 10, "it is tried again"
+        of_run = [each.path for each in listings if "2026-09-16T12" in each.path]
         assert len(of_run) <= 0.1 * WHOLE_FILES
+        assert max(of_run.count(path) for path in set(of_run) if "/T_2M/" not in path) == 1
         world.simulator.heal()
-        world.archive(NOON)
-        assert world.state(NOON) == "complete"
+        while world.state(NOON) != "complete":
+            assert world.now < NOON + timedelta(hours=24), "there is a turn before the server deletes it"
+            if "2026091612" in world.due():
+                world.archive(NOON)
+            world.simulator.clock.advance(timedelta(minutes=5))
 
 
 def test_a_command_alone_and_passes_that_follow_the_run_agree(tmp_path):
