@@ -200,7 +200,7 @@ class RunPass:
     @property
     def _nameless(self) -> int:
         """How many rows of listings had no name that could be read."""
-        return sum(row.name is None for row in self._lister.unread)
+        return len(self._lister.nameless)
 
     def _update_catalogue(self, *, again: bool) -> bool:
         """Look for what the catalogue does not have yet; whether it has more then.

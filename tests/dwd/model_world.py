@@ -88,6 +88,13 @@ class World:
             assert len(done) < 100
         return done
 
+    def follow(self, run: datetime, until: datetime, model: str = "icon-d2") -> None:
+        """Archive a run whenever it is due, which is asked each five minutes."""
+        while self.now < until:
+            if run_text(run) in self.due(model):
+                self.archive(run, model)
+            self.simulator.clock.advance(timedelta(minutes=5))
+
     def ledger(self, run: datetime, model: str = "icon-d2") -> Ledger:
         return ledger.read(self.store, model, run_text(run))
 

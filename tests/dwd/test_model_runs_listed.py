@@ -223,10 +223,7 @@ def test_steps_that_are_gone_keep_back_none_of_those_after_them(local_store):
     )
     with opened(local_store, NOON + timedelta(minutes=45), is_new=True) as world:
         remember(local_store, quarters)
-        while world.now < NOON + timedelta(hours=5, minutes=30):
-            if "2026091612" in world.due():
-                world.archive(NOON)
-            world.simulator.clock.advance(timedelta(minutes=5))
+        world.follow(NOON, until=NOON + timedelta(hours=5, minutes=30))
         assert len(world.ledger(NOON).kept) == V1_FILES
         assert world.ledger(NOON).unseen == world.ledger(NOON).missing
         assert len(world.ledger(NOON).missing) == 12
@@ -401,13 +398,14 @@ def test_a_row_that_could_not_be_read_once_costs_no_file_that_nobody_expects(loc
     longer = replace(CATALOGUE, parameters=(Parameter("t_2m", steps=every(60, 5)), *CATALOGUE.parameters[1:]))
     plan = Plan(catalogue=longer, lag=timedelta(minutes=2))
     fields = ("icon-d2/single,time-invariant/*",)
-    with opened(local_store, NOON + timedelta(hours=hours), plan=plan, fields=fields, is_new=True) as world:
+    with opened(local_store, NOON + timedelta(minutes=110), plan=plan, fields=fields, is_new=True) as world:
         remember(local_store, CATALOGUE)
+        world.archive(NOON)
+        assert len(world.ledger(NOON).kept) == V1_FILES
+        assert world.ledger(NOON).missing == ()
+        world.simulator.clock.turn(NOON + timedelta(hours=hours))
         world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.NAMELESS_ROW, times=1)
-        while world.now < NOON + timedelta(hours=26):
-            if "2026091612" in world.due():
-                world.archive(NOON)
-            world.simulator.clock.advance(timedelta(minutes=5))
+        world.follow(NOON, until=NOON + timedelta(hours=26))
         assert world.state(NOON) == "complete"
         assert len([path for path in world.ledger(NOON).kept if "/t_2m/" in path.lower()]) == 6
 
@@ -511,10 +509,7 @@ def test_a_folder_that_stays_unreadable_is_not_listed_for_ever(local_store, faul
         local_store, NOON + timedelta(minutes=45), catalogue=WHOLE, fields=("icon-d2/single/*",)
     ) as world:
         world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", fault)
-        while world.now < NOON + timedelta(hours=23):
-            if "2026091612" in world.due():
-                world.archive(NOON)
-            world.simulator.clock.advance(timedelta(minutes=5))
+        world.follow(NOON, until=NOON + timedelta(hours=23))
         assert world.state(NOON) == "partial"
         assert len(world.ledger(NOON).kept) == WHOLE_FILES
         listings = [each for each in world.simulator.requests if each.path.endswith("/")]
