@@ -29,6 +29,9 @@ from store.ledger import Failed, Ledger, Summary
 _LOOKS_AT_ONCE = 8
 """Runs that are asked for at the same time: one after the other, a slow server would cost a sensor its minute."""
 
+_LATE = 2 * GROWN
+"""After so long, a run of which nothing was found is looked for by any of its fields, not only the first."""
+
 _UNLISTED_RESTS = 3
 """A run of which more may have to be listed rests at most so many times as long as one that has just started, until
 nothing new came for `GROWN`.
@@ -50,12 +53,24 @@ def runs_due(office: Office, model: str, now: datetime) -> tuple[Due, ...]:
     """
     retention = read_retention(office.store, model)
     runs = recent_runs(retention, now)
-    found = looks(runs, lambda run: _is_due(office, retention, run, now), _LOOKS_AT_ONCE)
+    found = looks(runs, lambda run: is_due(office, retention, run, now), _LOOKS_AT_ONCE)
     due = [look.at for look in found if look.found]
     faults = [look.fault for look in found if look.fault is not None]
     if faults and not due:
         raise faults[0]
     return tuple(sorted(Due(retention.deadline(run), model, run_text(run)) for run in due))
+
+
+def is_due(office: Office, retention: Retention, run: datetime, now: datetime) -> bool:
+    """Whether something can probably be fetched of a run now. Raises `OpendataError`, `StoreError`."""
+    summary = ledger.read_summary(office.store, retention.model, run_text(run))
+    if summary is None and now >= retention.deadline(run):
+        return False
+    if summary is None or summary.looked_at is None:
+        expected = _expected_keys(office, retention.model, run)
+        first = expected if now >= run + _LATE else _earliest(expected)
+        return _is_there(office, first, {}, now) if first else True
+    return summary.state(now) != "complete" and _has_news(office, retention, run, summary, now)
 
 
 def archive_run(
@@ -129,16 +144,6 @@ def _is_over(before: Ledger, end: datetime, now: datetime) -> bool:
         return True
     is_asked = before.looked_at is not None and before.looked_at >= end
     return is_asked and now >= end + GRACE
-
-
-def _is_due(office: Office, retention: Retention, run: datetime, now: datetime) -> bool:
-    summary = ledger.read_summary(office.store, retention.model, run_text(run))
-    if summary is None and now >= retention.deadline(run):
-        return False
-    if summary is None or summary.looked_at is None:
-        first = _earliest(_expected_keys(office, retention.model, run))
-        return _is_there(office, first, {}, now) if first else True
-    return summary.state(now) != "complete" and _has_news(office, retention, run, summary, now)
 
 
 def _has_news(office: Office, retention: Retention, run: datetime, summary: Summary, now: datetime) -> bool:

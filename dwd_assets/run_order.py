@@ -1,7 +1,9 @@
 """Which field of a run to ask for next, so that few requests are for what is not there yet.
 
-A run appears step by step. So it is asked for by step, and what does not come tells what need not be asked for now:
-later steps of the same parameter and level, and, where a whole step is not there, all that follows.
+A run appears step by step. So it is asked for by step, and what is absent shows what need not be asked for now:
+later steps of the same parameter and level, and, where a whole step is absent, all that follows. A step may also be
+absent because the server dropped it. So of the steps that the run has passed, the absence of one does not stand for
+the others: one of them is drawn, and asked for next.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ _PROBES = 3
 CALM = timedelta(minutes=10)
 """A file that is older than this when it comes is not one of the run's newest: those after it will be there."""
 
+_GAPS = 2
+"""By how many the passed steps of a series that are absent may outnumber those that came, before it is left alone."""
+
 _MOST_BREAKDOWNS = 8
 """After so many errors of the server one after the other, nothing more is asked for."""
 
@@ -30,22 +35,24 @@ class StepOrder:
     """Hands out fields by step, and is told what became of them. Used by one thread.
 
     Within a step, constants after the others, the order is drawn by `draw`: so that a parameter that is no more
-    cannot be the one for whose sake a run is taken to have ended, pass after pass. `latest_kept`: the step in minutes
-    up to which the run was there before: what lacks of that tells nothing of what follows.
+    cannot be the one for whose sake a run is taken to have ended, pass after pass. `passed`: the step in minutes
+    that the run had reached before: an absence up to there says nothing of how far the run is.
     """
 
-    def __init__(self, fields: Iterable[Field], draw: random.Random, latest_kept: int = -1) -> None:
+    def __init__(self, fields: Iterable[Field], draw: random.Random, passed: int = -1) -> None:
         drawn = [(field.key.step_minutes, _is_constant(field.key), draw.random(), field) for field in fields]
         self._ahead = deque(field for *_, field in sorted(drawn, key=lambda each: each[:3]))
         self._all_constant = all(_is_constant(field.key) for field in self._ahead)
         telling = [field.key for field in self._ahead if self._tells(field.key)]
         self._series = len({_series(key) for key in telling})
         self._of_step = Counter(key.step_minutes for key in telling)
-        self._latest_kept = latest_kept
+        self._draw = draw
+        self._passed = passed
         self._came: Counter[int] = Counter()
         self._absent: Counter[int] = Counter()
         self._under_way: Counter[int] = Counter()
         self._series_under_way: Counter[Series] = Counter()
+        self._gaps: Counter[Series] = Counter()
         self._skipped: set[Series] = set()
         self._latest: tuple[int, timedelta] = (-1, timedelta(0))
         self._breakdowns = 0
@@ -57,7 +64,7 @@ class StepOrder:
         """
         while self._ahead:
             key = self._ahead[0].key
-            if _series(key) in self._skipped:
+            if self._is_skipped(key):
                 self._ahead.popleft()
             elif self._is_doubtful(key):
                 return None
@@ -72,14 +79,19 @@ class StepOrder:
         self._back(key)
         self._breakdowns = 0
         self._came[key.step_minutes] += 1
+        self._gaps[_series(key)] -= self._is_passed(key)
         self._latest = max(self._latest, (key.step_minutes, age))
 
     def absent(self, key: FieldKey) -> None:
         """A field is not there yet."""
         self._back(key)
         self._breakdowns = 0
-        self._skipped.add(_series(key))
         self._absent[key.step_minutes] += self._tells(key)
+        if self._is_passed(key):
+            self._gaps[_series(key)] += 1
+            self._draw_next(_series(key))
+        else:
+            self._skipped.add(_series(key))
 
     def failed(self, key: FieldKey, *, by_server: bool) -> None:
         """A field did not come, or not as it should be; `by_server` where no file came at all."""
@@ -92,6 +104,29 @@ class StepOrder:
         """Hand out nothing more."""
         self._ahead.clear()
 
+    def _is_passed(self, key: FieldKey) -> bool:
+        return key.step_minutes <= self._passed
+
+    def _is_skipped(self, key: FieldKey) -> bool:
+        """Whether a field is probably absent too, by what was absent of its parameter and level."""
+        series = _series(key)
+        # One that lags is asked for in the next pass: by then, the steps that others reach now are passed ones.
+        most = _GAPS if self._is_passed(key) else 1
+        return series in self._skipped or self._gaps[series] >= most
+
+    def _draw_next(self, series: Series) -> None:
+        """Ask next for some passed step of a series: it shows whether the series lags, or lacks only some steps."""
+        passed = [
+            number
+            for number, each in enumerate(self._ahead)
+            if _series(each.key) == series and self._is_passed(each.key)
+        ]
+        if passed:
+            number = self._draw.choice(passed)
+            drawn = self._ahead[number]
+            del self._ahead[number]
+            self._ahead.appendleft(drawn)
+
     def _tells(self, key: FieldKey) -> bool:
         """Whether a field's absence tells of its step: constants are there at step 0, or not at all."""
         return self._all_constant or not _is_constant(key)
@@ -99,7 +134,7 @@ class StepOrder:
     def _tells_of_end(self, step: int) -> bool:
         """Whether what a step lacks can mean that the run has come no further."""
         # One that few parameters have (each quarter of an hour) tells nothing of the others.
-        return self._of_step[step] * 2 >= self._series and step > self._latest_kept
+        return self._of_step[step] * 2 >= self._series and step > self._passed
 
     def _is_doubtful(self, key: FieldKey) -> bool:
         """Whether a field is not to be asked for as long as no more is known."""

@@ -303,7 +303,7 @@ class RunPass:
             return
         office = self._office
         order = StepOrder(
-            fields, random.Random(office.clock().isoformat()), self._standing.latest_step(self._kept, grid)
+            fields, random.Random(office.clock().isoformat()), self._standing.passed_step(self._kept, grid)
         )
         keeper = Keeper(office, self._constants, self._identities, self._before.kept)
         asked: dict[str, Field] = {}

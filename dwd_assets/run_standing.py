@@ -41,6 +41,16 @@ _LIST_AGAIN = timedelta(minutes=45)
 that time, four times, and so on.
 """
 
+_UNLISTED_AGAIN = timedelta(minutes=20)
+"""What of a run could not be listed for long is listed again so long after its newest file, after twice that time, and
+so on, and a last time so long before the server deletes it.
+"""
+
+_FREE_LISTINGS, _FREE_ROUNDS = 0.05, 3
+"""Until a run's listings are such a share of its files, or so many for each series, each pass lists again what of it
+could not be listed.
+"""
+
 _NAMED = 5
 
 UNVERIFIED = "not verified:"
@@ -181,17 +191,21 @@ class Standing:
         found = {series_of(key) for key in (*self._listed, *keys) if isinstance(key, FieldKey)}
         if selection != self.selection:  # by a person, who waits for an answer
             return unknown
-        if self.before.listings and found and not self._has_turn():
+        if self.before.listings and found and not self._has_turn(self.run, _LIST_AGAIN):
             return []
         return [series for series in unknown if series_of(series.key) not in found]
 
-    def _has_turn(self) -> bool:
-        """Whether a growing run is to be listed again by this pass: 45 minutes, 90, 180 ... after its start."""
-        looked_at = self.before.looked_at
-        return looked_at is None or self._turn(self.office.clock()) != self._turn(looked_at)
+    def _has_turn(self, since: datetime, first: timedelta) -> bool:
+        """Whether this pass is the first one at or after `first` since then, twice that time, four times and so on.
 
-    def _turn(self, at: datetime) -> int:
-        return ((at - self.run) // _LIST_AGAIN).bit_length()
+        And whether it is the first one at or after `first` before the run is deleted.
+        """
+
+        def turn(at: datetime) -> tuple[int, bool]:
+            return ((at - since) // first).bit_length(), at >= self.deadline - first
+
+        looked_at = self.before.looked_at
+        return looked_at is None or turn(self.office.clock()) != turn(looked_at)
 
     def series_to_list(self, kept: Mapping[str, Kept]) -> list[Series]:
         """All parameters and levels of the run but constants that are kept, and what this pass listed already.
@@ -253,8 +267,16 @@ class Standing:
         last = max((each.key.step_minutes for each in self.expected), default=0)
         return any(each.path in kept for each in self.expected if each.key.step_minutes == last)
 
-    def latest_step(self, kept: Mapping[str, Kept], grid: Grid) -> int:
-        """The last step in minutes that is kept on a grid, constants aside; -1 if there is none."""
+    def passed_step(self, kept: Mapping[str, Kept], grid: Grid) -> int:
+        """The step in minutes that the run has reached on a grid, -1 if it has not started: the last one that is kept.
+
+        When nothing came for `GROWN`, all that is expected: then what is absent was dropped, or never comes.
+        """
+        since = self.newest_change(kept)
+        if since is None and self.before.looked_at is not None:
+            since = self.run + GROWN
+        if since is not None and self.office.clock() >= since + GROWN:
+            return max((each.key.step_minutes for each in self.expected), default=-1)
         steps = (
             each.key.step_minutes
             for each in self.expected
@@ -284,11 +306,19 @@ class Standing:
         if newest is None or self._was_seen_whole:
             return False
         if self._is_unverified() and now < newest + GROWN:
-            return not self._fresh.series and self._has_turn()
+            return not self._fresh.series and self._has_turn(self.run, _LIST_AGAIN)
         due = self._listing_due(kept)
         if due is None or now < due:
             return False
-        return self._listed_at is None or self._listed_at < due or bool(self._unlisted)
+        if self._listed_at is None or self._listed_at < due:
+            return True
+        return bool(self._unlisted) and (self._is_cheap_to_list() or self._has_turn(newest, _UNLISTED_AGAIN))
+
+    def _is_cheap_to_list(self) -> bool:
+        """Whether what could not be listed can be listed again though it may still be unreadable."""
+        series = {series_of(each.key) for each in self.expected}
+        free = max(_FREE_LISTINGS * len(self.expected), _FREE_ROUNDS * len(series))
+        return self._listings + len(self._unlisted) <= free
 
     def _listing_due(self, kept: Mapping[str, Kept]) -> datetime | None:
         """From when on a listing shows all that the run has, as far as that is known."""

@@ -17,11 +17,12 @@ from dwd_assets.formats.gribwork import GribWorker
 from dwd_assets.formats.packing import unpack_bzip2
 from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.model_history import seen_whole, update_history
-from dwd_assets.model_runs import archive_run, runs_due
+from dwd_assets.model_runs import archive_run, is_due, runs_due
 from dwd_assets.office import Office
 from dwd_assets.opendata.addresses import old_path, v1_path
 from dwd_assets.opendata.client import Client, Manners
 from dwd_assets.progress import Done
+from dwd_assets.retention import read_retention
 from dwd_assets.selection import Selection, parse_row
 from dwd_assets.settings import DwdSettings
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
@@ -91,7 +92,7 @@ class World:
     def follow(self, run: datetime, until: datetime, model: str = "icon-d2") -> None:
         """Archive a run whenever it is due, which is asked each five minutes."""
         while self.now < until:
-            if run_text(run) in self.due(model):
+            if is_due(self.office, read_retention(self.store, model), run, self.now):
                 self.archive(run, model)
             self.simulator.clock.advance(timedelta(minutes=5))
 

@@ -502,6 +502,54 @@ def test_over_all_passes_of_a_run_listings_are_a_tenth_of_its_files_at_most(loca
             assert len(listings) <= 0.1 * len(told.kept)
 
 
+MORE = replace(WHOLE, parameters=(Parameter("t_2m", steps=(*every(60, 48), 2850)), *WHOLE.parameters[1:]))
+"""As if earlier runs had had one more step of T_2M."""
+
+
+@pytest.mark.parametrize(
+    ("learned", "steps"),
+    [(WHOLE, None), (MORE, None), (None, None), (WHOLE, "0-24")],
+    ids=["known", "an expected step never comes", "new archive", "more hours than earlier"],
+)
+def test_a_folder_that_is_unreadable_for_as_long_as_the_run_is_there_costs_few_listings(
+    local_store, learned, steps
+):
+    with opened(
+        local_store, NOON + timedelta(minutes=45), catalogue=WHOLE, fields=("icon-d2/single/*",), is_new=True
+    ) as world:
+        if learned is not None:
+            remember(local_store, learned, steps=steps)
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.PAGE)
+        world.follow(NOON, until=NOON + timedelta(hours=27))
+        assert world.state(NOON) == "partial"
+        listings = [each for each in world.simulator.requests if each.path.endswith("/")]
+        assert len(listings) <= 0.1 * len(world.ledger(NOON).kept)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "count"),
+    [
+        ("T_2M/r/2026-09-16T12:00/s/PT005H00M", 1),
+        ("T_2M/r/2026-09-16T12:00/s/PT01[3-6]H00M", 4),
+        ("*/r/2026-09-16T12:00/s/PT005H", 4 + 3 * 4),
+        ("*/r/2026-09-16T12:00/s/PT000H00M", 4 + 3 + 2),
+    ],
+    ids=["a step", "several steps", "an hour of all parameters", "the first step of all parameters"],
+)
+def test_steps_that_the_server_dropped_cost_no_other_step_though_nothing_can_be_listed(
+    local_store, dropped, count
+):
+    with opened(
+        local_store, NOON + timedelta(minutes=45), catalogue=WHOLE, fields=("icon-d2/single/*",)
+    ) as world:
+        world.simulator.fail(f"*/p/{dropped}*", Fault.NOT_FOUND)
+        world.simulator.fail("*/r/2026-09-16T12:00/s/", Fault.PAGE)
+        world.follow(NOON, until=NOON + timedelta(hours=23))
+        assert len(world.ledger(NOON).missing) == count
+        assert len(world.ledger(NOON).kept) == WHOLE_FILES - count
+        assert world.state(NOON) == "partial"
+
+
 @pytest.mark.parametrize("fault", [Fault.NAMELESS_ROW, Fault.PAGE])
 def test_a_folder_that_stays_unreadable_is_not_listed_for_ever(local_store, fault):
     """Until the server deletes the run it is partial; what could be listed is not listed again."""

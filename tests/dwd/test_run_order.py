@@ -33,10 +33,10 @@ def played(
     is_there: Callable[[FieldKey], bool],
     age: timedelta,
     at_once: int = 1,
-    latest: int = -1,
+    passed: int = -1,
 ) -> tuple[list[FieldKey], list[FieldKey]]:
     """What came and what was asked for in vain, with so many requests under way, answered in their order."""
-    order = StepOrder(fields, random.Random(1), latest)
+    order = StepOrder(fields, random.Random(1), passed)
     under_way: list[FieldKey] = []
     came, absent = [], []
     while True:
@@ -136,33 +136,71 @@ def test_a_few_quarter_hour_parameters_that_end_do_not_end_the_others():
 def test_what_lacks_of_steps_that_were_there_does_not_end_the_pass():
     lacking = run(4, range(0, 600, 60))
     others = [field("other", step) for step in range(60, 600, 60)]
-    came, _ = played([*lacking, *others], lambda key: key.parameter == "other", YOUNG, latest=0)
+    came, _ = played([*lacking, *others], lambda key: key.parameter == "other", YOUNG, passed=0)
     assert len(came) == len(others)
 
 
+def test_one_step_that_was_dropped_keeps_back_none_of_those_that_the_run_has_passed():
+    fields = run(10, range(0, 600, 60))
+    gap = fields[5].key
+    came, absent = played(fields, lambda key: key != gap, YOUNG, passed=540)
+    assert len(came) == len(fields) - 1
+    assert absent == [gap]
+
+
+def test_a_parameter_that_is_gone_costs_two_requests_a_pass():
+    came, absent = played(run(10, range(0, 600, 60)), lambda key: key.parameter != "p3", YOUNG, passed=540)
+    assert len(came) == 9 * 10
+    assert len(absent) == 2
+
+
+def test_a_parameter_that_lags_is_not_asked_for_steps_that_nothing_has_reached():
+    lagging = [field("lagging", step) for step in range(120, 600, 60)]
+    others = [field(f"p{number}", step) for number in range(5) for step in range(240, 600, 60)]
+    _, absent = played(
+        [*lagging, *others],
+        lambda key: key.parameter != "lagging" and key.step_minutes < 360,
+        YOUNG,
+        passed=180,
+    )
+    assert {key.step_minutes for key in absent if key.parameter == "lagging"} <= {120, 180}
+
+
 @given(
-    st.integers(1, 12), st.integers(1, 6), st.integers(0, 7), st.sets(st.integers(0, 11)), st.integers(1, 20)
+    st.integers(1, 12),
+    st.integers(1, 6),
+    st.integers(0, 7),
+    st.sets(st.integers(0, 11)),
+    st.sets(st.tuples(st.integers(0, 11), st.integers(0, 5))),
+    st.integers(1, 20),
 )
-def test_whatever_is_there_comes_in_the_end(parameters, steps, frontier, lacking, at_once):
-    """Pass after pass, with whatever parameters lacking: nothing that the server has is given up."""
+def test_whatever_is_there_comes_in_the_end(parameters, steps, frontier, lacking, dropped, at_once):
+    """Pass after pass, with whatever parameters and steps lacking: nothing that the server has is given up.
+
+    After a pass that brought nothing, the run is taken to have passed all its steps, as is done when it is old.
+    """
     fields = run(parameters, range(0, steps * 60, 60))
 
     def is_there(key: FieldKey) -> bool:
-        return key.step_minutes < frontier * 60 and int(key.parameter[1:]) not in lacking
+        number, step = int(key.parameter[1:]), key.step_minutes // 60
+        return step < frontier and number not in lacking and (number, step) not in dropped
 
     wanted = {each.key for each in fields if is_there(each.key)}
     kept: set[FieldKey] = set()
+    passed = -1
     for number in range(400):
-        latest = max((key.step_minutes for key in kept), default=-1)
-        order = StepOrder([each for each in fields if each.key not in kept], random.Random(number), latest)
+        if kept == wanted:
+            return
+        order = StepOrder([each for each in fields if each.key not in kept], random.Random(number), passed)
+        before = len(kept)
         while (each := order.next()) is not None:
             if is_there(each.key):
                 kept.add(each.key)
                 order.came(each.key, YOUNG)
             else:
                 order.absent(each.key)
-        if kept == wanted:
-            return
+        latest = max((key.step_minutes for key in kept), default=-1)
+        passed = latest if len(kept) > before else steps * 60
     assert kept == wanted
 
 
