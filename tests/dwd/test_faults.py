@@ -337,11 +337,14 @@ def test_a_bit_that_flips_on_the_way_ends_the_connection_and_nothing_else(
 # Processes that end
 
 
-def exits(held: Campaign, nursery: Nursery, enough: int) -> None:
-    """Processes that end themselves before, in or after one of their first writes, while the server changes files."""
+def exits(held: Campaign, nursery: Nursery, enough: int, versions: int = 0) -> None:
+    """Processes that end themselves before, in or after one of their first writes, while the server changes files.
+
+    Until so many ended, and so many files have an earlier version beside: in which process that comes is chance.
+    """
     simulator, draw = held.simulator, held.draw
     modes = ["before", "after", *(["torn"] if isinstance(held.store, PosixStore) else [])]
-    while held.met.total() < enough:
+    while held.met.total() < enough or held.versions < versions:
         work = held.staff.incomplete()
         again = replaced(held, 10)
         for collection, period in [*draw.sample(work, len(work)), *again]:
@@ -370,7 +373,7 @@ def test_a_process_that_ends_at_any_write_leaves_all_true(local_store, worker, t
         campaign(local_store, 4, worker, **OLD) as held,
         Nursery(held.simulator.url, str(local_store.root), tmp_path, {}) as nursery,
     ):
-        exits(held, nursery, EXITS)
+        exits(held, nursery, EXITS, versions=10)
         held.end_well()
         assert held.versions >= 10
         assert min(held.met[mode] for mode in ("before", "after", "torn")) >= EXITS // 6
