@@ -25,7 +25,7 @@ test: $(READY) $(VIEWER)
 
 # Three thousand faults and a played week; `make test` has a short form of both.
 soak-dwd: $(READY)
-	DWD_SOAK=1 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/dwd/test_faults.py tests/dwd/test_played_day.py
+	DWD_SOAK=1 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/dwd_assets/test_faults.py tests/dwd_assets/test_played_day.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,35 +22,39 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from api import health, metrics, reference, viewer_files, writes
-from api.catalog import Catalog, Clock, utc_now
-from api.disk_files import DiskFiles
-from api.envelope import Envelope
-from api.errors import ApiError
-from api.events import Broadcaster, Stream, end_with_the_process
-from api.feeds import ArchiveFeed, ScanFeed
-from api.flags import Flags
-from api.flights import Flights
-from api.hot import Hot, HotAnswers
-from api.legacy import Legacy
-from api.metrics import EVENTS, Measured, Metrics, State
-from api.opener import Opener
-from api.pictures import Pictures
-from api.polled import Polled, PolledDocuments
-from api.reading import Reader
-from api.replies import Answer
+from api import viewer_files
+from api.contract import writes
+from api.contract.routes import Legacy
+from api.events.feeds import ArchiveFeed, ScanFeed
+from api.events.streaming import Broadcaster, Stream, end_with_the_process
+from api.fast.hot import Hot, HotAnswers
+from api.fast.polled import Polled, PolledDocuments
+from api.fast.shortpath import ShortPath
+from api.memory.disk_files import DiskFiles
+from api.memory.flights import Flights
+from api.ops import health, metrics
+from api.ops.metrics import Measured, Metrics, State
+from api.paths import EVENTS
+from api.reference import openapi
+from api.replies import problems
+from api.replies.envelope import Envelope
+from api.replies.errors import ApiError
+from api.replies.limits import Limit
+from api.replies.reply import Answer
 from api.settings import ApiSettings
-from api.shortpath import ShortPath
-from api.v1 import problems
+from api.state.catalog import Catalog, Clock, utc_now
+from api.state.flags import Flags
+from api.state.images import Pictures
+from api.state.opener import Opener
+from api.state.reading import Reader
+from api.state.watcher import Watcher
 from api.v1.dwd import routes
 from api.v1.dwd.archive import Link
 from api.v1.dwd.health import ArchiveHealth
-from api.v1.limits import Limit
 from api.v1.radar.files import Files
 from api.v1.radar.routes import Radar
 from api.v1.radar.routes import router as radar_router
 from api.v1.routing import as_response
-from api.watcher import Watcher
 from store.location import open_store
 from store.objects import Store, StoreError
 
@@ -141,7 +145,7 @@ def create_app(
     app.router.routes.append(StarletteRoute(EVENTS, Stream(broadcaster), include_in_schema=False))
     legacy = Legacy(catalog, reader, pictures, flags, clock)
     files = Files(catalog, reader, pictures)
-    reference.describe(app)
+    openapi.describe(app)
     hot = HotAnswers(settings.origins)
     short = ShortPath(PolledDocuments(app, polled, hot), {**legacy.routes(), **files.routes()}, hot)
     envelope = Envelope(Measured(short, counted), settings.origins)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from store.ledger import State
+from store.dwd.ledger import State
 
 Corner = tuple[float, float]
 """Longitude and latitude in degrees."""

@@ -36,7 +36,7 @@ def serve(settings: ApiSettings) -> None:
 
 def uvicorn_options() -> dict[str, Any]:
     """How uvicorn is run, but for where: with a middleware of its own around it, nothing would be answered directly."""
-    from api.direct import DirectAnswers  # noqa: PLC0415 - uvicorn's, of which granian's process needs nothing
+    from api.fast.direct import DirectAnswers  # noqa: PLC0415 - uvicorn's, of which granian's process needs nothing
 
     return {
         "http": DirectAnswers,

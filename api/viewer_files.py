@@ -12,10 +12,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
-from api.answers import negotiated
-from api.conditional import headers_of
-from api.errors import NotFound
-from api.replies import VARIES, Body, Header, Representation
+from api.replies.answers import negotiated
+from api.replies.conditional import headers_of
+from api.replies.errors import NotFound
+from api.replies.reply import VARIES, Body, Header, Representation
 from api.v1.routing import as_response
 
 BUILT = Path(__file__).parent / "viewer" / "dist"

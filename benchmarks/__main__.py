@@ -1,6 +1,8 @@
 """`make bench`: every comparison, each alternating in one run."""
 
-from benchmarks import api, decode, dwd, level3, rendering
+from benchmarks.api import __main__ as api
+from benchmarks.dwd import __main__ as dwd
+from benchmarks.radar import decode, level3, rendering
 from tests.samples import LEVEL2
 
 for folder in (LEVEL2, level3.FOLDER, dwd.FOLDER):

@@ -13,14 +13,15 @@ from datetime import datetime
 
 import dagster as dg
 
-from dwd_assets import checks, mending, metadata
-from dwd_assets.archive import BelowFloor
-from dwd_assets.collections import Collection
-from dwd_assets.office import Office
+from dwd_assets import checks, metadata
+from dwd_assets.archive.storing import BelowFloor
+from dwd_assets.kinds import repair
+from dwd_assets.kinds.table import Collection
 from dwd_assets.opendata.errors import OpendataError
-from dwd_assets.progress import Done
+from dwd_assets.periods.context import Office
+from dwd_assets.periods.progress import Done
 from orchestration.runs import signs_of_life
-from store import ledger
+from store.dwd import ledger
 from store.objects import StoreError, StoreUnavailable
 
 # A beta of some years by now; unfiltered, every start of a process prints it three times.
@@ -57,7 +58,7 @@ def archive_asset(
     def archived(context: dg.AssetExecutionContext, office: dg.ResourceParam[Office]) -> Iterator[Outcome]:
         period = context.partition_key
         with translated(context.retry_number), signs_of_life(context.log.info):
-            own, *others = mending.archive(office, collection, period, office.telling(context.log.info))
+            own, *others = repair.archive(office, collection, period, office.telling(context.log.info))
             for other in others:
                 tell_without_run(context.instance, asset, office, other)
             told = metadata.of_pass(own, ledger.read(office.store, collection.name, period), office.clock())

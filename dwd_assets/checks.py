@@ -7,8 +7,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from dwd_assets.progress import UNREAD
-from store.ledger import Summary
+from dwd_assets.periods.progress import UNREAD
+from store.dwd.ledger import Summary
 
 WHOLE = "everything_expected_is_kept"
 SOUND = "nothing_is_strange"

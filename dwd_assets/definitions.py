@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 
 from dwd_assets.assets import archive_asset
-from dwd_assets.collections import collections
 from dwd_assets.jobs import live_job, prune_runs_job, reconcile_job
-from dwd_assets.office import utc_now
+from dwd_assets.kinds.table import collections
 from dwd_assets.partitions import partitions_of
+from dwd_assets.periods.context import utc_now
 from dwd_assets.resources import OfficeResource
 from dwd_assets.schedules import upkeep_schedules
 from dwd_assets.sensors import due_sensor

@@ -6,11 +6,11 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from dwd_assets.assets import tell_without_run, translated
-from dwd_assets.collections import Collection, field_asset
-from dwd_assets.office import Office
-from dwd_assets.progress import MOST_UNREAD
-from dwd_assets.reconciling import reconcile
-from dwd_assets.runs import LOST, MODE_TAG, WHY_TAG
+from dwd_assets.kinds.reconciling import reconcile
+from dwd_assets.kinds.table import Collection, field_asset
+from dwd_assets.periods.context import Office
+from dwd_assets.periods.progress import MOST_UNREAD
+from dwd_assets.tags import LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import UPKEEP, prune_routine_runs
 
 KEEP_ROUTINE_RUNS = timedelta(days=1)

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from dwd_assets.progress import Done
-from store.ledger import Ledger, Summary
+from dwd_assets.periods.progress import Done
+from store.dwd.ledger import Ledger, Summary
 
 MOST_NAMED = 20
 """Missing and failed files that are named; the ledger names all of them."""

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 
-from dwd_assets.collections import Collection, begin
+from dwd_assets.kinds.table import Collection, begin
 
 
 def partitions_of(collection: Collection, first: date) -> dg.TimeWindowPartitionsDefinition:

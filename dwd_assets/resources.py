@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import dagster as dg
 
-from dwd_assets.office import Office, open_office
+from dwd_assets.periods.context import Office, open_office
 from dwd_assets.settings import DwdSettings
 
 

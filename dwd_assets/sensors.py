@@ -17,21 +17,21 @@ import msgspec
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.tags import PRIORITY_TAG
 
-from dwd_assets.archive import BelowFloor
-from dwd_assets.collections import Collection, begin
-from dwd_assets.following import begin_unattended
+from dwd_assets.archive.storing import BelowFloor
 from dwd_assets.jobs import live_job_name, sensor_name
-from dwd_assets.mending import begin_anew, set_aside
-from dwd_assets.office import Office
+from dwd_assets.kinds.repair import begin_anew, set_aside
+from dwd_assets.kinds.table import Collection, begin
+from dwd_assets.kinds.unattended import begin_unattended
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.partitions import recent_periods
-from dwd_assets.progress import MOST_UNREAD, Due
-from dwd_assets.runs import DUE, LOST, MODE_TAG, WHY_TAG
+from dwd_assets.periods.context import Office
+from dwd_assets.periods.progress import MOST_UNREAD, Due
+from dwd_assets.tags import DUE, LOST, MODE_TAG, WHY_TAG
 from orchestration.runs import LIVE, end_lost_runs, is_under_way
-from store import ledger
-from store.damaged import DamagedDocument
+from store.dwd import ledger
+from store.dwd.damaged import DamagedDocument
+from store.dwd.ledger import DamagedLedger, State
 from store.kinds import learned
-from store.ledger import DamagedLedger, State
 
 PRIORITY = "1"
 """In Dagster's queue: before backfills, after radar volumes."""

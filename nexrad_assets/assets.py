@@ -12,17 +12,18 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
-from nexrad_assets import checks, metadata, upkeep
-from nexrad_assets.collecting import collect
+from nexrad_assets import checks, metadata
+from nexrad_assets.levels.results import Collected, Listed, Mode, Rendered, SiteDay
 from nexrad_assets.partitions import partition_key, site_days
-from nexrad_assets.rendering import render
-from nexrad_assets.reports import Collected, Listed, Mode, Rendered, SiteDay
-from nexrad_assets.runs import MODE_TAG
+from nexrad_assets.pipeline import upkeep
+from nexrad_assets.pipeline.context import Workshop
+from nexrad_assets.pipeline.fetching import collect
+from nexrad_assets.pipeline.rendering import render
 from nexrad_assets.sources.source import SourceError, SourceUnavailable
-from nexrad_assets.workshop import Workshop
+from nexrad_assets.tags import MODE_TAG
 from orchestration.runs import LIVE
 from store.objects import StoreError, StoreUnavailable
-from store.snapshot import SnapshotError
+from store.radar.snapshot import SnapshotError
 
 # A beta of some years by now; unfiltered, every start of a process prints it three times.
 warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=dg.BetaWarning)

@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 
 from nexrad_assets import metadata
+from nexrad_assets.levels.results import SiteDay
 from nexrad_assets.partitions import partition_key
-from nexrad_assets.reports import SiteDay
-from nexrad_assets.upkeep import missing_objects
-from nexrad_assets.workshop import Workshop
-from store.lists import listed
+from nexrad_assets.pipeline.context import Workshop
+from nexrad_assets.pipeline.upkeep import missing_objects
+from store.radar.lists import listed
 
 MOST_NAMED = 20
 

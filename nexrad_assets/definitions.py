@@ -10,12 +10,12 @@ import dagster as dg
 from nexrad_assets.assets import level_assets, scan_list_asset
 from nexrad_assets.jobs import LIVE_JOBS, check_bucket_job, prune_runs_job, reconcile_job, retention_job
 from nexrad_assets.partitions import days_and_sites
+from nexrad_assets.pipeline.context import utc_now
 from nexrad_assets.resources import WorkshopResource
 from nexrad_assets.schedules import upkeep_schedules
 from nexrad_assets.sensors import live_sensor
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.workshop import utc_now
-from store.lists import LEVELS
+from store.radar.lists import LEVELS
 
 
 def build_definitions(

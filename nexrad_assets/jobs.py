@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from nexrad_assets import bucket_check, metadata, upkeep
-from nexrad_assets.runs import MODE_TAG
-from nexrad_assets.workshop import Workshop
+from nexrad_assets import metadata
+from nexrad_assets.pipeline import bucket_check, upkeep
+from nexrad_assets.pipeline.context import Workshop
+from nexrad_assets.tags import MODE_TAG
 from orchestration.runs import UPKEEP, prune_routine_runs
-from store.lists import LEVELS
+from store.radar.lists import LEVELS
 from store.s3 import S3Store
 
 LOOK_BACK = timedelta(hours=3)

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import dagster as dg
 
+from nexrad_assets.levels.results import Collected, Listed, Rendered
 from nexrad_assets.preview import as_markdown, preview
-from nexrad_assets.reports import Collected, Listed, Rendered
 from store.objects import Store, StoreError
 
 RAW = {2: dg.AssetKey("nexrad_level2_volumes"), 3: dg.AssetKey("nexrad_level3_files")}

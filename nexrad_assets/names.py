@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from nexrad_assets import sites
+from nexrad_assets.radar import sites
 
 _VOLUME = re.compile(
     r"(?P<site>[A-Z][A-Z0-9]{3})(?P<time>[0-9]{8}_[0-9]{6})(?:_(?P<version>V[0-9]{2}))?(?:\.gz)?", re.ASCII

@@ -10,7 +10,7 @@ from datetime import date
 
 import dagster as dg
 
-from nexrad_assets.reports import SiteDay
+from nexrad_assets.levels.results import SiteDay
 
 DAY = "day"
 SITE = "site"

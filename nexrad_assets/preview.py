@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from nexrad_assets.radar import png
+from nexrad_assets.radar.image import png
 
 SIZE = 160
 """Pixels a side: 2 to 8 KB."""

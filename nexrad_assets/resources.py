@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import dagster as dg
 
+from nexrad_assets.pipeline.context import Workshop, open_workshop
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.workshop import Workshop, open_workshop
 
 
 class WorkshopResource(dg.ConfigurableResource[Workshop]):

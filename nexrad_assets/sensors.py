@@ -13,13 +13,13 @@ from dagster._core.storage.tags import (
     PRIORITY_TAG,
 )
 
-from nexrad_assets import discovery
 from nexrad_assets.jobs import LIVE_JOBS
-from nexrad_assets.levels import Level
+from nexrad_assets.levels.results import SiteDay
+from nexrad_assets.levels.table import Level
 from nexrad_assets.partitions import partition_key
-from nexrad_assets.reports import SiteDay
-from nexrad_assets.runs import BLOCK_TAG, MODE_TAG
-from nexrad_assets.workshop import Workshop
+from nexrad_assets.pipeline import discovery
+from nexrad_assets.pipeline.context import Workshop
+from nexrad_assets.tags import BLOCK_TAG, MODE_TAG
 from orchestration.runs import LIVE, end_lost_runs, live_runs
 
 INTERVAL_S = {2: 30, 3: 120}

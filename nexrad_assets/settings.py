@@ -16,10 +16,10 @@ from typing import Annotated, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from nexrad_assets import sites as table
-from nexrad_assets.radar import colours as colour_tables
+from nexrad_assets.radar import sites as table
+from nexrad_assets.radar.image import colours as colour_tables
+from nexrad_assets.radar.image.products import PRODUCTS
 from nexrad_assets.radar.level3.products import CODES, DEAD_CODES
-from nexrad_assets.radar.products import PRODUCTS
 from nexrad_assets.sources.source import PUBLIC_LEVEL2, PUBLIC_LEVEL3
 from store.settings import ALL_SITES, Names, StoreSettings, split_names
 

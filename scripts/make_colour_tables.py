@@ -1,4 +1,4 @@
-"""Generate nexrad_assets/radar/colour_tables.json from the colour maps of Matplotlib and Py-ART.
+"""Generate nexrad_assets/radar/image/colour_tables.json from the colour maps of Matplotlib and Py-ART.
 
 Run by hand when a table is added: `python scripts/make_colour_tables.py`. Rendering reads the checked-in
 file, because importing Matplotlib costs more than rendering a volume.
@@ -32,7 +32,7 @@ NAMES = (
     "plasma",
     "turbo",
 )
-TARGET = Path(__file__).parents[1] / "nexrad_assets" / "radar" / "colour_tables.json"
+TARGET = Path(__file__).parents[1] / "nexrad_assets" / "radar" / "image" / "colour_tables.json"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Make `nexrad_assets/sites.csv` from NOAA's list of radar stations.
+"""Make `nexrad_assets/radar/sites.csv` from NOAA's list of radar stations.
 
 The list is a public report of the Historical Observing Metadata Repository (HOMR),
 https://www.ncei.noaa.gov/access/homr/file/nexrad-stations.txt: fixed columns, elevations in feet which, since
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-TABLE = Path(__file__).parents[1] / "nexrad_assets" / "sites.csv"
+TABLE = Path(__file__).parents[1] / "nexrad_assets" / "radar" / "sites.csv"
 METRES_PER_FOOT = 0.3048
 WSR88D_SITES, TDWR_SITES = 160, 45
 
@@ -161,7 +161,9 @@ def write(rows: list[Row], path: Path) -> None:
 
 def main() -> None:
     """Read the report, check it and write the table; nothing is written when a check fails."""
-    parser = argparse.ArgumentParser(description="Make nexrad_assets/sites.csv from NOAA's station list.")
+    parser = argparse.ArgumentParser(
+        description="Make nexrad_assets/radar/sites.csv from NOAA's station list."
+    )
     parser.add_argument("report", type=Path, help="nexrad-stations.txt")
     rows = list(read_report(parser.parse_args().report))
     from pyart.io.nexrad_common import NEXRAD_LOCATIONS  # noqa: PLC0415 - its import takes seconds

@@ -8,9 +8,9 @@ import msgspec
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from api.answers import negotiated
-from api.conditional import headers_of
-from api.replies import VARIES, Body, Header
+from api.replies.answers import negotiated
+from api.replies.conditional import headers_of
+from api.replies.reply import VARIES, Body, Header
 from api.v1.routing import as_response
 
 

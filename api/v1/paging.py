@@ -11,7 +11,7 @@ import binascii
 
 import msgspec
 
-from api.v1.problems import bad
+from api.replies.problems import bad
 
 _LONGEST = 1024
 

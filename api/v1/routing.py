@@ -11,9 +11,9 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api.errors import NotFound
-from api.replies import Reply
-from api.v1.problems import BadParameters, FieldProblem, reply_to
+from api.replies.errors import NotFound
+from api.replies.problems import BadParameters, FieldProblem, reply_to
+from api.replies.reply import Reply
 
 FAULTS_TOLD = 20
 """Of wrong query parameters, of which a request can have thousands."""

@@ -12,7 +12,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from dwd_assets.cube.parts import AnyGrid, Part, Slot, decoded
-from dwd_assets.formats.grib_grid import LatLonGrid
+from dwd_assets.formats.grib.grid import LatLonGrid
 from store.objects import Store
 
 Places = Mapping[tuple[int, ...], tuple[Slot, Part]]

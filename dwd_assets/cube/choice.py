@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
+from dwd_assets.archive.positions import KeptFile
 from dwd_assets.formats.checks import parse_run
 from dwd_assets.formats.fields import FieldKey, Grid, LevelType
 from dwd_assets.formats.paths import archive_path, parse_archive_path
 from dwd_assets.formats.spelling import nearest, parameter_name, parse_run_time
-from dwd_assets.positions import KeptFile
-from store import keys, ledger
-from store.ledger import Ledger
+from store import keys
+from store.dwd import ledger
+from store.dwd.ledger import Ledger
 from store.objects import Store
 
 LATEST = "latest"

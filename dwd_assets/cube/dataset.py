@@ -11,17 +11,17 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.core import indexing
 
+from dwd_assets.archive.positions import Positions, find_positions
 from dwd_assets.cube.arrays import FieldArray, grid_shape
 from dwd_assets.cube.choice import Field
 from dwd_assets.cube.parts import AnyGrid, Contents, Slot, contents, worker
 from dwd_assets.formats.checks import parse_run
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import LevelType
-from dwd_assets.formats.grib_grid import LatLonGrid
+from dwd_assets.formats.grib.grid import LatLonGrid
+from dwd_assets.formats.grib.regrid import axes_deg
 from dwd_assets.formats.levels import v1_level
-from dwd_assets.formats.regrid import axes_deg
-from dwd_assets.positions import Positions, find_positions
-from store.ledger import Ledger
+from store.dwd.ledger import Ledger
 from store.objects import Store
 
 Centres = tuple[NDArray[np.float32], NDArray[np.float32]]

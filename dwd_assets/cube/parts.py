@@ -9,21 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dwd_assets.archive.positions import KeptFile
 from dwd_assets.cube.choice import Field
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey
-from dwd_assets.formats.grib import GribMessage
-from dwd_assets.formats.grib_grid import (
+from dwd_assets.formats.grib.grid import (
     LAT_LON_TEMPLATE,
     LatLonGrid,
     NativeGrid,
     read_lat_lon,
     read_native_grid,
 )
-from dwd_assets.formats.grib_sections import Sections, split
-from dwd_assets.formats.gribwork import FieldNames, GribWorker
+from dwd_assets.formats.grib.sections import Sections, split
+from dwd_assets.formats.grib.structure import GribMessage
+from dwd_assets.formats.grib.worker import FieldNames, GribWorker
 from dwd_assets.formats.paths import parse_archive_path
-from dwd_assets.positions import KeptFile
 from store.objects import Store
 
 AnyGrid = LatLonGrid | NativeGrid

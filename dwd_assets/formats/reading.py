@@ -17,19 +17,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from dwd_assets.formats import poi_forecast
-from dwd_assets.formats.beob import Header, Row, parse, value
 from dwd_assets.formats.errors import FormatError
-from dwd_assets.formats.grib_facts import FieldFacts, facts
-from dwd_assets.formats.gribwork import GribWorker
-from dwd_assets.formats.kml import KmlTexts, check_document, read_texts
-from dwd_assets.formats.kml_stream import PlacemarkCutter
-from dwd_assets.formats.kmz import LONGEST_BEGIN, KmzCut, find_kml, inflate, is_kml
-from dwd_assets.formats.mosmix import StationForecast, read_definition, read_station_kml
-from dwd_assets.formats.mosmix import series as forecast_series
-from dwd_assets.formats.mosmix_split import LONGEST_KML, begun_name
-from dwd_assets.formats.mosmix_units import meaning
+from dwd_assets.formats.grib.facts import FieldFacts, facts
+from dwd_assets.formats.grib.worker import GribWorker
+from dwd_assets.formats.mosmix.forecasts import StationForecast, read_definition, read_station_kml
+from dwd_assets.formats.mosmix.forecasts import series as forecast_series
+from dwd_assets.formats.mosmix.kml import KmlTexts, check_document, read_texts
+from dwd_assets.formats.mosmix.kml_stream import PlacemarkCutter
+from dwd_assets.formats.mosmix.kmz import LONGEST_BEGIN, KmzCut, find_kml, inflate, is_kml
+from dwd_assets.formats.mosmix.split import LONGEST_KML, begun_name
+from dwd_assets.formats.mosmix.units import meaning
 from dwd_assets.formats.packing import unpack_bzip2, unpack_lz4
+from dwd_assets.formats.poi import forecast_csv
+from dwd_assets.formats.poi.beob import Header, Row, parse, value
 from dwd_assets.formats.spelling import nearest, station_key
 
 LONGEST_FILE = 1 << 30
@@ -170,7 +170,7 @@ def _of_bytes(data: bytes, path: Path, worker: GribWorker) -> Content:
 def _table(data: bytes, name: str) -> Table | None:
     """What a CSV of this name holds, none for another name."""
     if name.endswith(_POI_FORECAST):
-        forecast = poi_forecast.parse(data, name)
+        forecast = forecast_csv.parse(data, name)
         return Table("forecast", forecast.station, forecast.header, forecast.rows)
     if name.endswith(_REPORTS):
         report = parse(data, name)

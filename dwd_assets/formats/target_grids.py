@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dwd_assets.formats.grib_grid import LatLonGrid
+from dwd_assets.formats.grib.grid import LatLonGrid
 
 TARGET_GRIDS: Mapping[str, LatLonGrid] = {
     "icon-d2": LatLonGrid(1215, 746, 43_180_000, 356_060_000, 20_000, 20_000),

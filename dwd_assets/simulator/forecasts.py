@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from io import BytesIO
 
-from dwd_assets.formats.kmz import find_kml, pack, read_kml
-from dwd_assets.formats.mosmix import read_definition
-from dwd_assets.formats.mosmix_split import LONGEST_KML
+from dwd_assets.formats.mosmix.forecasts import read_definition
+from dwd_assets.formats.mosmix.kmz import find_kml, pack, read_kml
+from dwd_assets.formats.mosmix.split import LONGEST_KML
 from dwd_assets.simulator.chance import chance
 from dwd_assets.simulator.stations import Station
 from dwd_assets.simulator.world import File, may_hold

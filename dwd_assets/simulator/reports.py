@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
-from dwd_assets.formats.beob import MISSING, Header, Row, text
+from dwd_assets.formats.poi.beob import MISSING, Header, Row, text
 from dwd_assets.simulator.chance import chance
 from dwd_assets.simulator.report_forms import TEXT, ReportForm, SimulatedColumn
 from dwd_assets.simulator.stations import Station

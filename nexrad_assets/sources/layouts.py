@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from nexrad_assets import sites
 from nexrad_assets.names import FileName, parse_product_name, parse_volume_name
+from nexrad_assets.radar import sites
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from store.objects import Store
-from tests.api.dwd_world import RUN, World, icon
+from tests.api.v1.dwd.dwd_world import RUN, World, icon
 from tests.api.world import NOON, Made, Publisher, made
 
 KEY = "KPDT20250409_120000_V06"

@@ -4,18 +4,19 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
-from nexrad_assets import names, scans
-from nexrad_assets.level2 import Level2Recipe
-from nexrad_assets.level3 import Level3Recipe
-from nexrad_assets.radar.archive2 import read_volume
-from nexrad_assets.radar.coverage import VCP_212
-from nexrad_assets.radar.geometry import GeometryCache
-from nexrad_assets.radar.products import REFLECTIVITY
-from nexrad_assets.radar.simulated_products import simulate_products
-from nexrad_assets.radar.simulator import simulate_volume
+from nexrad_assets import names
+from nexrad_assets.levels import scans
+from nexrad_assets.levels.level2 import Level2Recipe
+from nexrad_assets.levels.level3 import Level3Recipe
+from nexrad_assets.radar.image.geometry import GeometryCache
+from nexrad_assets.radar.image.products import REFLECTIVITY
+from nexrad_assets.radar.level2.archive2 import read_volume
+from nexrad_assets.radar.sites import Site, site
 from nexrad_assets.radar.volume import Volume
-from nexrad_assets.sites import Site, site
-from store.snapshot import SourceFile
+from nexrad_assets.simulator.coverage import VCP_212
+from nexrad_assets.simulator.products import simulate_products
+from nexrad_assets.simulator.volumes import simulate_volume
+from store.radar.snapshot import SourceFile
 from tests.api.world import NOON, Made
 
 SEED = 7

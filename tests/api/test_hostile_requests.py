@@ -25,9 +25,9 @@ from store.posix import PosixStore
 from tests.api import abundance
 from tests.api.abundance import IMAGE, KEY, STATION
 from tests.api.conftest import eventually, served
-from tests.api.dwd_world import RUN, World
 from tests.api.raw_http import Answer, Wire, connect, read
 from tests.api.test_process import ROOT, answers, free_port
+from tests.api.v1.dwd.dwd_world import RUN, World
 
 SECRET = b"5ecre7-of-another-folder"
 TOKEN = b"authorization: Bearer a-write-token"

@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from store import keys, lists
+from store import keys
 from store.objects import ObjectMissing, Store, StoredObject, StoreUnavailable
-from store.snapshot import (
+from store.radar import lists
+from store.radar.snapshot import (
     Corners,
     DayHead,
     Head,

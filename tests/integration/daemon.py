@@ -20,8 +20,8 @@ import pytest
 import yaml
 from dagster import DagsterInstance
 
-from nexrad_assets.catalog import Catalog
-from nexrad_assets.simulate import volume_key
+from nexrad_assets.pipeline.catalog import Catalog
+from nexrad_assets.simulator.network import volume_key
 from store.objects import Store
 from store.posix import PosixStore
 from tests.dagster_homes import lay_databases

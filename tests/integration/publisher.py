@@ -9,13 +9,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nexrad_assets.collecting import collect
-from nexrad_assets.rendering import render
-from nexrad_assets.reports import SiteDay
+from nexrad_assets.levels.results import SiteDay
+from nexrad_assets.pipeline.context import Workshop, levels
+from nexrad_assets.pipeline.fetching import collect
+from nexrad_assets.pipeline.rendering import render
 from nexrad_assets.settings import NexradSettings
 from nexrad_assets.sources.layouts import LEVEL2, Level3Layout
 from nexrad_assets.sources.source import FolderSource
-from nexrad_assets.workshop import Workshop, levels
 from store.location import open_store
 from tests.kernels import load_kernels
 

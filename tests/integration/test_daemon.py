@@ -14,19 +14,19 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
-from nexrad_assets import scans
 from nexrad_assets.definitions import build_definitions
+from nexrad_assets.levels import scans
+from nexrad_assets.levels.results import SiteDay
 from nexrad_assets.metadata import RAW, RENDERED, SCAN_LIST
 from nexrad_assets.names import product_file_name
 from nexrad_assets.partitions import partition_key
-from nexrad_assets.radar.coverage import VCP_212
-from nexrad_assets.radar.simulated_products import simulate_products
-from nexrad_assets.radar.simulator import simulate_volume
-from nexrad_assets.reports import SiteDay
+from nexrad_assets.pipeline.upkeep import missing_objects
+from nexrad_assets.radar.sites import site
 from nexrad_assets.settings import NexradSettings
-from nexrad_assets.sites import site
-from nexrad_assets.upkeep import missing_objects
-from store.lists import window
+from nexrad_assets.simulator.coverage import VCP_212
+from nexrad_assets.simulator.products import simulate_products
+from nexrad_assets.simulator.volumes import simulate_volume
+from store.radar.lists import window
 from tests.integration.daemon import Deployment
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(900)]

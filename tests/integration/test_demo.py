@@ -15,8 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from deploy import local
-from deploy.local import PROJECT, Place, demo_environment, run_environment, variables_set
+from deploy.local import __main__ as runner
+from deploy.local import environment
+from deploy.local.environment import demo_environment, run_environment, variables_set
+from deploy.local.place import PROJECT, Place
 from tests.servers import free_ports, slowness
 
 STARTING = "Starting Dagster and the API"
@@ -212,11 +214,12 @@ def started(monkeypatch, tmp_path):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         served = []
-        monkeypatch.setattr(local, "PROJECT", tmp_path)
-        monkeypatch.setattr(local, "_serve", lambda *given: served.append(given) or 0)
-        assert local.main([mode, "--home", str(tmp_path / "home"), "--minutes", "0"]) == 0
-        place, environment, _ = served[0]
-        return place, environment
+        for module in (runner, environment):
+            monkeypatch.setattr(module, "PROJECT", tmp_path)
+        monkeypatch.setattr(runner, "serve", lambda *given: served.append(given) or 0)
+        assert runner.main([mode, "--home", str(tmp_path / "home"), "--minutes", "0"]) == 0
+        place, given, _ = served[0]
+        return place, given
 
     handler = signal.getsignal(signal.SIGTERM)
     yield started

@@ -14,13 +14,13 @@ from datetime import date
 
 import pytest
 
-from nexrad_assets import scans
-from nexrad_assets.catalog import Catalog
-from nexrad_assets.workshop import utc_now
+from nexrad_assets.levels import scans
+from nexrad_assets.pipeline.catalog import Catalog
+from nexrad_assets.pipeline.context import utc_now
 from store import keys
 from store.posix import PosixStore
 from tests.integration import publisher
-from tests.nexrad.product_files import PRODUCT_SAMPLES, moved
+from tests.nexrad_assets.radar.level3.product_files import PRODUCT_SAMPLES, moved
 from tests.samples import LEVEL2, LEVEL3, needs_samples
 
 SAMPLE = LEVEL2 / "2014/01/01/KTLX/KTLX20140101_000624_V06.gz"

@@ -26,8 +26,9 @@ from api.app import create_app
 from api.viewer_files import BUILT, PAGE
 from dwd_assets.simulator.forecasts import MOSMIX_L
 from store.posix import PosixStore
-from tests.api import dwd_world, rendered
+from tests.api import rendered
 from tests.api.conftest import eventually, settings
+from tests.api.v1.dwd import dwd_world
 from tests.api.world import Publisher
 from tests.viewer import storm_day
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nexrad_assets import names
-from nexrad_assets.level3 import Level3Recipe
+from nexrad_assets.levels.level3 import Level3Recipe
 from tests.api import rendered
 from tests.api.world import NOON, Publisher
-from tests.nexrad.level3.vector_messages import HEADER, km, message, packet
+from tests.nexrad_assets.radar.level3.vector_messages import HEADER, km, message, packet
 
 SITE = "KTLX"
 DAY = f"{NOON:%Y-%m-%d}"

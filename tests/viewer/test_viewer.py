@@ -13,7 +13,7 @@ from PIL import Image
 
 from nexrad_assets.radar import tilts
 from tests.api import rendered
-from tests.api.test_v1_value import gate_at, pixel_centres
+from tests.api.v1.radar.test_value import gate_at, pixel_centres
 from tests.viewer.conftest import CADENCE, SCANS, STATION, TILE, on_screen, state
 
 AXE = Path(__file__).parents[2] / "api" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from api import viewer_files
 from api.app import create_app
-from api.errors import ApiError
+from api.replies.errors import ApiError
 from tests.api.conftest import serving, settings
 
 

@@ -16,17 +16,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from api.cache import BoundedCache
-from api.errors import Unavailable
-from api.flights import Flights
-from api.opener import StoreSource
+from api.memory.cache import BoundedCache
+from api.memory.flights import Flights
+from api.replies.errors import Unavailable
+from api.state.opener import StoreSource
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import parse_archive_path
 from dwd_assets.formats.spelling import station_key
-from store import keys, ledger, stations
-from store.ledger import Ledger, Summary
+from store import keys
+from store.dwd import ledger, stations
+from store.dwd.ledger import Ledger, Summary
+from store.dwd.stations import Station
 from store.objects import ObjectMissing, StoreError, StoreUnavailable
-from store.stations import Station
 
 log = logging.getLogger(__name__)
 

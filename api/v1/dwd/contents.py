@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from dwd_assets.formats.errors import FormatError
-from dwd_assets.formats.kmz import find_kml, inflate, read_kml
+from dwd_assets.formats.mosmix.kmz import find_kml, inflate, read_kml
 from dwd_assets.formats.packing import unpack_lz4, unpack_lz4_chunks
 from store.objects import OpenObject, StoreError
 

@@ -19,14 +19,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from api.cache import BoundedCache
-from api.errors import NotFound, Unavailable
-from api.flights import Flights
+from api.memory.cache import BoundedCache
+from api.memory.flights import Flights
+from api.replies.errors import NotFound, Unavailable
 from api.v1.dwd import contents
 from api.v1.dwd.archive import Archive
 from api.v1.dwd.contents import KMZ, LONGEST_DAY, LZ4, Facts, Form, OpenFile
 from api.v1.dwd.runs import REPORTS
-from dwd_assets.formats.beob_merge import read as read_day
 from dwd_assets.formats.checks import run_text
 from dwd_assets.formats.errors import FormatError
 from dwd_assets.formats.fields import FieldKey
@@ -39,7 +38,8 @@ from dwd_assets.formats.paths import (
     parse_version_path,
     version_path,
 )
-from store.ledger import Kept
+from dwd_assets.formats.poi.beob_merge import read as read_day
+from store.dwd.ledger import Kept
 from store.objects import ObjectMissing, OpenObject, StoreError
 
 log = logging.getLogger(__name__)

@@ -6,17 +6,18 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.answers import negotiated
-from api.conditional import headers_of
-from api.replies import Body, Header
-from api.v1.dwd import models, places, points, series
-from api.v1.dwd.cell import Place
-from api.v1.dwd.field_steps import FieldAsked
-from api.v1.dwd.series_table import CONTENT_TYPE, table
+from api.replies.answers import negotiated
+from api.replies.conditional import headers_of
+from api.replies.limits import Limit
+from api.replies.problems import bad
+from api.replies.reply import Body, Header
+from api.v1.dwd import models
+from api.v1.dwd.fields import places, points, series
+from api.v1.dwd.fields.cell import Place
+from api.v1.dwd.fields.series_table import CONTENT_TYPE, table
+from api.v1.dwd.fields.steps import FieldAsked
 from api.v1.dwd.service import LICENCE, MINUTES, Dwd, described
 from api.v1.dwd.spelled import FirstTime, LastTime, Model, Parameter, PointRun, SeriesRun
-from api.v1.limits import Limit
-from api.v1.problems import bad
 from api.v1.routing import as_response
 from dwd_assets.formats.fields import LevelType
 

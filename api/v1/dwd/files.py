@@ -12,7 +12,7 @@ from api.v1.dwd.models import ArchiveFile, EarlierContent, FieldName, FileSource
 from dwd_assets.formats.fields import FieldKey
 from dwd_assets.formats.paths import version_path
 from dwd_assets.formats.spelling import station_key
-from store.ledger import Earlier, Kept, Source
+from store.dwd.ledger import Earlier, Kept, Source
 
 
 @dataclass(frozen=True, slots=True)

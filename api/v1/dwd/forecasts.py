@@ -7,21 +7,21 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from api.cache import BoundedCache
-from api.errors import NotFound, Unavailable
+from api.memory.cache import BoundedCache
+from api.replies.errors import NotFound, Unavailable
+from api.replies.problems import bad
 from api.v1.dwd.archive import Archive, LedgerView
 from api.v1.dwd.downloads import Downloads
 from api.v1.dwd.files import href
 from api.v1.dwd.known import ledger_of, periods, station
 from api.v1.dwd.models import Element, ElementSeries, Forecast, unchanged
-from api.v1.problems import bad
 from dwd_assets.formats.errors import FormatError
-from dwd_assets.formats.mosmix_units import meaning
+from dwd_assets.formats.mosmix.units import meaning
 from dwd_assets.formats.spelling import nearest, station_key
 from store.objects import StoreError
 
 if TYPE_CHECKING:  # numpy, which an API that serves no forecasts need not import
-    from dwd_assets.formats.mosmix import StationForecast
+    from dwd_assets.formats.mosmix.forecasts import StationForecast
 
 log = logging.getLogger(__name__)
 
@@ -131,13 +131,13 @@ def _name(parsed: StationForecast, element: str) -> str:
 
 
 def _parse(stored: bytes, path: str) -> StationForecast:
-    from dwd_assets.formats.mosmix import read_station  # noqa: PLC0415 - numpy
+    from dwd_assets.formats.mosmix.forecasts import read_station  # noqa: PLC0415 - numpy
 
     return read_station(stored, path)
 
 
 def _series(parsed: StationForecast, name: str) -> ElementSeries:
-    from dwd_assets.formats.mosmix import series  # noqa: PLC0415 - numpy
+    from dwd_assets.formats.mosmix.forecasts import series  # noqa: PLC0415 - numpy
 
     return ElementSeries(**_element(name).model_dump(), values=[value for _, value in series(parsed, name)])
 

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 
-from api.catalog import Clock
 from api.models import ArchiveReadiness, NewestPeriod
+from api.state.catalog import Clock
 from api.v1.dwd.archive import Archive
-from store.ledger import Summary
+from store.dwd.ledger import Summary
 from store.settings import ArchiveSettings
 
 log = logging.getLogger(__name__)

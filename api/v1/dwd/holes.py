@@ -16,7 +16,7 @@ from api.v1.dwd.models import MissingHours, MissingReason
 from api.v1.dwd.runs import REPORTS
 from dwd_assets.formats.spelling import station_key
 from store import keys
-from store.ledger import Ledger
+from store.dwd.ledger import Ledger
 
 DUE = timedelta(hours=2)
 """How long after its hour a report may take to be on the server and in the archive; before that it is not missing."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from api.errors import NotFound
+from api.replies.errors import NotFound
 from api.v1.dwd.archive import Archive, Entry, LedgerView, place_of
 from dwd_assets.formats.spelling import nearest
-from store.stations import Station
+from store.dwd.stations import Station
 
 SHOWN = 10
 """Names that a refusal lists where none is near."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.models import Document
 from dwd_assets.formats.fields import Grid, LevelType
-from store.ledger import Codec, State
+from store.dwd.ledger import Codec, State
 
 CREDIT = "Deutscher Wetterdienst (DWD), CC BY 4.0"
 LICENCE = "https://creativecommons.org/licenses/by/4.0/"

@@ -7,18 +7,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from api.errors import Unavailable
+from api.replies.errors import Unavailable
+from api.replies.problems import bad
 from api.v1.dwd.archive import Archive
 from api.v1.dwd.downloads import Downloads
 from api.v1.dwd.holes import AN_HOUR, DUE, Day, missing_hours
 from api.v1.dwd.known import station
 from api.v1.dwd.models import MissingHours, ReportColumn, ReportRow
 from api.v1.dwd.runs import REPORTS
-from api.v1.problems import bad
-from dwd_assets.formats.beob import Column, value
-from dwd_assets.formats.beob_merge import DayFile
-from dwd_assets.formats.beob_merge import read as read_day
 from dwd_assets.formats.errors import FormatError
+from dwd_assets.formats.poi.beob import Column, value
+from dwd_assets.formats.poi.beob_merge import DayFile
+from dwd_assets.formats.poi.beob_merge import read as read_day
 from dwd_assets.formats.spelling import nearest
 from store import keys
 from store.objects import StoreError

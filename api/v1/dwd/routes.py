@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from api.replies.limits import Limit
+from api.replies.problems import bad, documented
 from api.v1 import paging
 from api.v1.dwd import field_routes, files, models, reports, runs, stations
 from api.v1.dwd.archive import Archive, Link
@@ -27,10 +29,8 @@ from api.v1.dwd.spelled import (
     Period,
     StationId,
 )
-from api.v1.limits import Limit
-from api.v1.problems import bad, documented
 from api.v1.routing import Route
-from store.ledger import State
+from store.dwd.ledger import State
 
 
 def router(dwd: Dwd, limit: Limit) -> APIRouter:

@@ -17,7 +17,7 @@ from api.v1.dwd.models import (
     SourceServer,
     unchanged,
 )
-from store.ledger import Ledger, Source, State, Summary, summary
+from store.dwd.ledger import Ledger, Source, State, Summary, summary
 
 SHOWN = 100
 """How many missing, failed and corrected things a run shows."""

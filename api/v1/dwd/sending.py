@@ -12,10 +12,10 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.conditional import byte_range, headers_of, not_modified
-from api.envelope import HEAD
-from api.errors import ApiError
-from api.replies import Header, Reply
+from api.replies.conditional import byte_range, headers_of, not_modified
+from api.replies.envelope import HEAD
+from api.replies.errors import ApiError
+from api.replies.reply import Header, Reply
 from api.v1.dwd.downloads import Download
 from api.v1.routing import as_response
 from dwd_assets.formats.errors import FormatError

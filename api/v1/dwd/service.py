@@ -10,15 +10,15 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from pydantic import BaseModel
 
-from api.replies import Header
+from api.replies.problems import documented
+from api.replies.reply import Header
 from api.v1 import paging
 from api.v1.documents import send
 from api.v1.dwd import models
 from api.v1.dwd.archive import Archive
 from api.v1.dwd.downloads import Downloads
-from api.v1.dwd.field_values import FieldReader
+from api.v1.dwd.fields.values import FieldReader
 from api.v1.dwd.forecasts import Forecasts
-from api.v1.problems import documented
 
 PREFIX = "/v1/dwd"
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from api.replies.problems import bad
 from api.v1.dwd.models import StationPlace
-from api.v1.problems import bad
-from store.stations import Station
+from store.dwd.stations import Station
 
 EARTH_KM = 6371.0
 

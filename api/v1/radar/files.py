@@ -11,19 +11,19 @@ from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 
-from api.answers import partial
-from api.catalog import Catalog
-from api.conditional import not_modified
-from api.errors import ApiError, NoState, NotFound, Unavailable
-from api.listing import Listing
-from api.pictures import NAMES, Pictures, entity_tag, object_key
-from api.reading import Reader
-from api.replies import PNG, Header, Reply
-from api.shortpath import Ask, ShortRoute
-from api.v1.problems import bad
+from api.fast.shortpath import Ask, ShortRoute
+from api.replies.answers import partial
+from api.replies.conditional import not_modified
+from api.replies.errors import ApiError, NoState, NotFound, Unavailable
+from api.replies.problems import bad
+from api.replies.reply import PNG, Header, Reply
+from api.state.catalog import Catalog
+from api.state.images import NAMES, Pictures, entity_tag, object_key
+from api.state.listing import Listing
+from api.state.reading import Reader
 from store import keys
 from store.objects import ObjectMissing
-from store.snapshot import Document, Image, Scan
+from store.radar.snapshot import Document, Image, Scan
 
 FOR_EVER: Header = (b"cache-control", b"public, max-age=31536000, immutable")
 

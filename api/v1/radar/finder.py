@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from api.cache import BoundedCache
-from api.catalog import SiteView
-from api.listing import EMPTY, Listing
-from api.reading import Reader
+from api.memory.cache import BoundedCache
+from api.state.catalog import SiteView
+from api.state.listing import EMPTY, Listing
+from api.state.reading import Reader
 from api.v1.radar.select import Frame, Place, Wanted, frames, newest
-from store.snapshot import Scan
+from store.radar.snapshot import Scan
 
 LONGEST_SCAN = timedelta(minutes=30)
 """A sweep may begin so long after its scan: before a range's start, scans are looked at from this much earlier."""

@@ -5,11 +5,11 @@ Imported when a legend is first asked for: it needs numpy, which the rest of the
 
 from __future__ import annotations
 
-from nexrad_assets.radar import colours
+from nexrad_assets.radar.image import colours
+from nexrad_assets.radar.image.products import Product
 from nexrad_assets.radar.level3.products import PRODUCTS as CODED
-from nexrad_assets.radar.products import Product
 from nexrad_assets.radar.volume import Meaning
-from store.snapshot import Layer
+from store.radar.snapshot import Layer
 
 
 def rgba(product: str, layer: Layer) -> list[tuple[int, int, int, int]]:

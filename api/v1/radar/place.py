@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from store.snapshot import Corners
+from store.radar.snapshot import Corners
 
 _STEPS = 8
 """Of Newton's method; the fourth changes nothing any more in double precision."""

@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from api.cache import BoundedCache
-from api.flights import Flights
-from api.pictures import Pictures
-from store.snapshot import Image
+from api.memory.cache import BoundedCache
+from api.memory.flights import Flights
+from api.state.images import Pictures
+from store.radar.snapshot import Image
 
 THREADS = 2
 """Images inflated at once."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.metrics import EVENTS
-from api.v1.problems import documented
+from api.paths import EVENTS
+from api.replies.problems import documented
 from api.v1.radar.files import DOCUMENTS, IMAGES
 
 Json = dict[str, Any]

@@ -18,19 +18,19 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from api.answers import negotiated
-from api.cache import BoundedCache
-from api.catalog import Catalog, Clock, SiteView
-from api.conditional import Asked, headers_of
-from api.errors import NotFound, Unavailable
-from api.pictures import Pictures
-from api.polled import ENTRY_BYTES, Document, Holds, Polled
-from api.reading import Reader
-from api.replies import JSON, VARIES, Body, Header, Reply
-from api.seconds import within_a_second
+from api.fast.polled import ENTRY_BYTES, Document, Holds, Polled
+from api.memory.cache import BoundedCache
+from api.replies.answers import negotiated
+from api.replies.conditional import Asked, headers_of
+from api.replies.errors import NotFound, Unavailable
+from api.replies.limits import Limit
+from api.replies.problems import bad, documented
+from api.replies.reply import JSON, VARIES, Body, Header, Reply
+from api.state.ages import within_a_second
+from api.state.catalog import Catalog, Clock, SiteView
+from api.state.images import Pictures
+from api.state.reading import Reader
 from api.v1 import paging
-from api.v1.limits import Limit
-from api.v1.problems import bad, documented
 from api.v1.radar import models, shown
 from api.v1.radar.finder import Finder, Span
 from api.v1.radar.place import LonLat
@@ -39,13 +39,13 @@ from api.v1.radar.select import Frame, Place, Wanted
 from api.v1.radar.site_list import SiteList
 from api.v1.radar.values import Values
 from api.v1.routing import Route, as_response
+from nexrad_assets.radar.image.products import PRODUCTS as LEVEL2
 from nexrad_assets.radar.level3.products import PRODUCTS as CODED
-from nexrad_assets.radar.products import PRODUCTS as LEVEL2
-from nexrad_assets.sites import UnknownSite
-from nexrad_assets.sites import site as site_of
+from nexrad_assets.radar.sites import UnknownSite
+from nexrad_assets.radar.sites import site as site_of
 from store import keys
 from store.objects import ObjectMissing
-from store.snapshot import Scan
+from store.radar.snapshot import Scan
 
 BODIES_BYTES = 64_000_000
 """Bound of the answers that are kept, in all encodings."""

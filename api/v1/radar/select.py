@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from api.listing import Listing
-from store.snapshot import Image, Layer, Scan, Tilt
+from api.state.listing import Listing
+from store.radar.snapshot import Image, Layer, Scan, Tilt
 
 NEAR_DEG = 0.25
 """A tilt further than this from the angle that is asked for is another one."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from api.listing import Listing
 from api.models import BoundingBox, Source
+from api.state.listing import Listing
 from api.v1.radar import models
 from api.v1.radar.select import Frame
+from nexrad_assets.radar.image.products import PRODUCTS as LEVEL2
 from nexrad_assets.radar.level3.products import PRODUCTS as CODED
 from nexrad_assets.radar.level3.products import CodedProduct
-from nexrad_assets.radar.products import PRODUCTS as LEVEL2
-from store.snapshot import Corners, Image, Layer, Scan
+from store.radar.snapshot import Corners, Image, Layer, Scan
 
 KINDS: dict[str, models.VectorKind] = {
     "storms": "storm_tracks",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 
-from api.catalog import Catalog
-from api.errors import NoState
-from api.reading import Reader
-from api.replies import Body
+from api.replies.errors import NoState
+from api.replies.reply import Body
+from api.state.catalog import Catalog
+from api.state.reading import Reader
 from api.v1.radar import models
-from nexrad_assets.sites import Site, sites
-from store.snapshot import HeadIndex, SiteHead
+from nexrad_assets.radar.sites import Site, sites
+from store.radar.snapshot import HeadIndex, SiteHead
 
 DAYS_SHOWN = 400
 

@@ -6,14 +6,14 @@ import asyncio
 import logging
 from datetime import datetime
 
-from api.errors import Unavailable
+from api.replies.errors import Unavailable
 from api.v1.radar import models, shown
 from api.v1.radar.place import LonLat, Sight, antenna, beam_height_m, pixel, sight
 from api.v1.radar.planes import DamagedImage, Planes
 from api.v1.radar.select import Frame, image_at
-from nexrad_assets.sites import sites
+from nexrad_assets.radar.sites import sites
 from store import keys
-from store.snapshot import Image, Layer, Scan
+from store.radar.snapshot import Image, Layer, Scan
 
 log = logging.getLogger(__name__)
 

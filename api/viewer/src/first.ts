@@ -3,13 +3,13 @@
  * map's shaders are compiled, nothing else can be painted. */
 
 import "./style.css";
-import * as api from "./api.ts";
-import { address } from "./api.ts";
-import { framesOf } from "./frames.ts";
-import { parse } from "./hash.ts";
-import { Poster } from "./poster.ts";
-import { shadeOf, SITE_ZOOM, type Camera, type State } from "./state.ts";
-import type { SiteList } from "./types.ts";
+import * as api from "./server/api.ts";
+import { address } from "./server/api.ts";
+import { framesOf } from "./model/frames.ts";
+import { parse } from "./model/hash.ts";
+import { Poster } from "./map/poster.ts";
+import { shadeOf, SITE_ZOOM, type Camera, type State } from "./model/state.ts";
+import type { SiteList } from "./model/types.ts";
 
 /** How long the viewer waits for the first image: on a slow line its code is best run meanwhile. */
 const MOST_WAIT_MS = 1200;

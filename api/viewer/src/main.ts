@@ -1,14 +1,14 @@
 /** The viewer on its page: the state from its address, the buttons and keys. Run by `first.ts`. */
 
 import "maplibre-gl/dist/maplibre-gl.css";
-import { byId } from "./dom.ts";
-import { showRuns } from "./dwd.ts";
-import { saveLoop, savePicture } from "./exporting.ts";
-import { format, parse } from "./hash.ts";
-import { wireKeyboard, type Command } from "./keyboard.ts";
-import { keepTiltInView } from "./menus.ts";
-import { wireSettings } from "./settings.ts";
-import { DEFAULTS, SPEEDS, Store, type State } from "./state.ts";
+import { byId } from "./controls/dom.ts";
+import { showRuns } from "./map/dwd.ts";
+import { saveLoop, savePicture } from "./controls/exporting.ts";
+import { format, parse } from "./model/hash.ts";
+import { wireKeyboard, type Command } from "./controls/keyboard.ts";
+import { keepTiltInView } from "./controls/menus.ts";
+import { wireSettings } from "./controls/settings.ts";
+import { DEFAULTS, SPEEDS, Store, type State } from "./model/state.ts";
 import { Viewer, type Begun } from "./viewer.ts";
 
 const ADDRESS_MS = 250;

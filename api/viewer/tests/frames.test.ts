@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { framesOf, gaps, inPlayOrder, nearest, placeAt, roundTimes } from "../src/frames.ts";
-import type { Scan } from "../src/types.ts";
+import { framesOf, gaps, inPlayOrder, nearest, placeAt, roundTimes } from "../src/model/frames.ts";
+import type { Scan } from "../src/model/types.ts";
 
 const MINUTE = 60_000;
 

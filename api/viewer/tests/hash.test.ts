@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { format, parse } from "../src/hash.ts";
-import { DEFAULTS, type State } from "../src/state.ts";
+import { format, parse } from "../src/model/hash.ts";
+import { DEFAULTS, type State } from "../src/model/state.ts";
 
 const UNUSUAL: State = {
   site: "KTLX", product: "hydrometeor", code: "HHC", tilt: 0.48, day: "2026-11-20", at: Date.parse("2026-11-20T20:42:10.250Z"),

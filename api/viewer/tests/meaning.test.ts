@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isClasses, lookup, meaning, strongest, valueOf } from "../src/colours.ts";
-import { bands, ticks } from "../src/legend.ts";
-import type { Legend, Rgba, Shown } from "../src/types.ts";
+import { isClasses, lookup, meaning, strongest, valueOf } from "../src/images/colours.ts";
+import { bands, ticks } from "../src/controls/legend.ts";
+import type { Legend, Rgba, Shown } from "../src/model/types.ts";
 
 const opaque = (from: number): Rgba[] => Array.from({ length: 256 }, (_, index) => (index < from ? [0, 0, 0, 0] : [index, 10, 20, 255]));
 

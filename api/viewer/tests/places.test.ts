@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beamHeightM, bearing, direction, lonLat, mercator, pixelAt, placeOf } from "../src/geo.ts";
-import type { Corners, LonLat } from "../src/types.ts";
+import { beamHeightM, bearing, direction, lonLat, mercator, pixelAt, placeOf } from "../src/model/geo.ts";
+import type { Corners, LonLat } from "../src/model/types.ts";
 
 const CORNERS: Corners = { nw: [-124.79, 49.83], ne: [-112.91, 49.83], se: [-112.91, 41.55], sw: [-124.79, 41.55] };
 const near = (found: number, expected: number, by: number): void => assert.ok(Math.abs(found - expected) <= by, `${found}, not ${expected}`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Planes } from "../src/planes.ts";
-import type { Plane } from "../src/png.ts";
+import { Planes } from "../src/images/planes.ts";
+import type { Plane } from "../src/images/png.ts";
 
 const SIZE = 100;
 const plane = (): Plane => ({ width: 10, height: 10, indices: new Uint8Array(SIZE) });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crc32, deflateSync } from "node:zlib";
-import { decode } from "../src/png.ts";
+import { decode } from "../src/images/png.ts";
 
 const [WIDTH, HEIGHT] = [5, 4];
 const PIXELS = Uint8Array.from({ length: WIDTH * HEIGHT }, (_, place) => (place * 67 + 13) % 256);

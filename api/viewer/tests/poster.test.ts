@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { boxOf } from "../src/poster.ts";
-import type { Corners } from "../src/types.ts";
+import { boxOf } from "../src/map/poster.ts";
+import type { Corners } from "../src/model/types.ts";
 
 const SQUARE_LATITUDE = 85.0511287798066;
 const corners = (west: number, north: number, east: number, south: number): Corners => ({

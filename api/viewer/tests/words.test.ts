@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { points } from "../src/chart.ts";
-import { amount, angle, duration, utcSecond } from "../src/format.ts";
-import { nameOf } from "../src/keyboard.ts";
-import { chosenProduct, chosenTilt } from "../src/menus.ts";
-import { Store } from "../src/state.ts";
-import type { Forecast, Product } from "../src/types.ts";
+import { points } from "../src/controls/chart.ts";
+import { amount, angle, duration, utcSecond } from "../src/model/format.ts";
+import { nameOf } from "../src/controls/keyboard.ts";
+import { chosenProduct, chosenTilt } from "../src/controls/menus.ts";
+import { Store } from "../src/model/state.ts";
+import type { Forecast, Product } from "../src/model/types.ts";
 
 test("ages are told as people tell them", () => {
   assert.deepEqual([20_000, 120_000, 3_600_000, 11_400_000, 4 * 86_400_000].map(duration), ["less than a minute", "2 min", "1 h", "3 h 10 min", "4 days"]);

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from nexrad_assets.radar.products import REFLECTIVITY, CodeClass, Product
+from nexrad_assets.radar.image.products import REFLECTIVITY, CodeClass, Product
 
 VECTORS: Mapping[str, str] = {
     "NST": "Storm cells and tracks",
