@@ -1,4 +1,4 @@
-"""`python -m api`: serve on the address and port of the settings, by the server that they name."""
+"""`python -m api`: serve on the address and port of the settings."""
 
 from api.serving import serve
 from api.settings import ApiSettings

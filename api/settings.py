@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -18,9 +18,6 @@ class ApiSettings(StoreSettings, ArchiveSettings):
 
     port: int = Field(default=4000, ge=0, le=65535, validation_alias="API_PORT")
     """The port that `python -m api` binds."""
-
-    server: Literal["uvicorn", "granian"] = Field(default="uvicorn", validation_alias="API_SERVER")
-    """The server that `python -m api` runs; granian is an extra, and takes more than one core."""
 
     write_token: SecretStr | None = Field(default=None, validation_alias="API_WRITE_TOKEN")
     """The bearer token of the write routes; unset or empty refuses every write."""

@@ -7,18 +7,16 @@
 - `page`: what a browser loads of the viewer, but for the outlines of lands and places.
 
 wrk loads with 16 connections, by one thread and by two (`benchmarks.api.load`), the servers take turns, figures are
-medians over the rounds. nginx sends files of the page cache; ours is `python -m api` on a folder, on S3, and run by
-granian where that is installed; "granian alone" has an application that returns bytes and does nothing else, which
-tells what granian leaves to be reached; the replaced way is Flask under Waitress, with one boto3 client on an S3 server
-of this machine. CPU is the server's own, its children counted and its S3 server not. The programs `wrk` and `nginx` are
-needed. On a busy machine only ratios mean something.
+medians over the rounds. nginx sends files of the page cache; ours is `python -m api` on a folder and on S3; the
+replaced way is Flask under Waitress, with one boto3 client on an S3 server of this machine. CPU is the server's own,
+its children counted and its S3 server not. The programs `wrk` and `nginx` are needed. On a busy machine only ratios
+mean something.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import statistics
 import sys
 import tempfile
@@ -47,9 +45,8 @@ PAGE = (".html", ".css", ".js", ".svg", OUTLINES)
 
 SCANS = f"/v1/scans?site={simulated.SITE}&product=reflectivity"
 
-UVICORN, GRANIAN, ON_S3 = "ours, uvicorn", "ours, granian", "ours, uvicorn, S3"
+OURS, ON_S3 = "ours", "ours, S3"
 NGINX, REPLACED = "nginx", "replaced"
-BARE = "granian alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class House:
     @property
     def ours(self) -> list[str]:
         """Those of our servers that run here."""
-        return [name for name in (UVICORN, GRANIAN, ON_S3) if name in self.servers]
+        return [name for name in (OURS, ON_S3) if name in self.servers]
 
     def way(
         self, server: str, asked: str, paths: Sequence[str], coding: str = "", known: bool = False
@@ -92,30 +89,29 @@ class Goal:
 
 def compare_images(extent: Extent) -> list[Goal]:
     """Images by both addresses, from every server."""
-    with _house(NGINX, UVICORN, GRANIAN, BARE, ON_S3, REPLACED) as house:
+    with _house(NGINX, OURS, ON_S3, REPLACED) as house:
         old, new = _addresses(house)
         names = [f"/{picture.new}" for picture in house.world.pictures]
         static = house.way(NGINX, "static", names)
-        bare = [house.way(BARE, "bytes in memory", names)] if BARE in house.servers else []
         theirs = house.way(REPLACED, "old address", old)
         ours = {
             (name, asked): house.way(name, asked, paths)
             for name in house.ours
             for asked, paths in (("old address", old), ("digest", new))
         }
-        ways = [static, *ours.values(), *bare, theirs]
+        ways = [static, *ours.values(), theirs]
         take_turns(ways, house.folder, extent.seconds, extent.rounds)
     _show("images of 300 KB", ways, static)
     goals = []
     for (name, asked), way in ours.items():
         if name != ON_S3:
-            goals += _image_goals(f"{name}: {asked}", way, static, theirs, 1.3 if name == GRANIAN else 1.5)
+            goals += _image_goals(f"{name}: {asked}", way, static, theirs, 1.5)
     return goals
 
 
 def compare_lists(extent: Extent) -> list[Goal]:
     """Lists, from ours and from both of the replaced ways to make them."""
-    with _house(UVICORN, GRANIAN, REPLACED) as house:
+    with _house(OURS, REPLACED) as house:
         theirs = [
             house.way(REPLACED, "/list-all/ of stored lists", ["/list-all/"]),
             house.way(REPLACED, "/list-all/ by listing the bucket", ["/list-bucket/"]),
@@ -135,7 +131,7 @@ def compare_lists(extent: Extent) -> list[Goal]:
 
 def compare_unchanged(extent: Extent) -> list[Goal]:
     """Answers to those who have the content already."""
-    with _house(NGINX, UVICORN, GRANIAN) as house:
+    with _house(NGINX, OURS) as house:
         old, new = _addresses(house)
         static = house.way(
             NGINX, "static", [f"/{picture.new}" for picture in house.world.pictures], known=True
@@ -157,23 +153,19 @@ def compare_unchanged(extent: Extent) -> list[Goal]:
 def measure_events(extent: Extent) -> list[Goal]:
     """What a thousand listeners cost, and how late they hear."""
     newest = _now()
-    goals = []
     _heading("events", "server", "bytes a client", "median ms", "p99 ms")
-    for name in [UVICORN, *([GRANIAN] if _has_granian() else [])]:
-        with tempfile.TemporaryDirectory() as place:
-            store = PosixStore(Path(place) / "store")
-            simulated.publish(simulated.World(simulated.make(newest).scans[:1], ()), store)
-            settings = {"API_SERVER": name.rpartition(" ")[2], "NEXRAD_PRIMARY_SITE": events.SITE}
-            with processes.ours(Path(place), str(store.root), **settings) as server:
-                heard = _run(events.measure(server, store, newest, extent.rounds))
-        late = sorted(heard.delays_ms)
-        p99 = late[int(len(late) * 0.99)]
-        _row(name, f"{heard.bytes_each:.0f}", f"{statistics.median(late):.0f}", f"{p99:.0f}")
-        goals += [
-            _at_most(f"{name}: bytes an event client", heard.bytes_each, 50_000),
-            _at_most(f"{name}: p99 ms until an event is heard", p99, 100),
-        ]
-    return goals
+    with tempfile.TemporaryDirectory() as place:
+        store = PosixStore(Path(place) / "store")
+        simulated.publish(simulated.World(simulated.make(newest).scans[:1], ()), store)
+        with processes.ours(Path(place), str(store.root), NEXRAD_PRIMARY_SITE=events.SITE) as server:
+            heard = _run(events.measure(server, store, newest, extent.rounds))
+    late = sorted(heard.delays_ms)
+    p99 = late[int(len(late) * 0.99)]
+    _row(OURS, f"{heard.bytes_each:.0f}", f"{statistics.median(late):.0f}", f"{p99:.0f}")
+    return [
+        _at_most("bytes an event client", heard.bytes_each, 50_000),
+        _at_most("p99 ms until an event is heard", p99, 100),
+    ]
 
 
 def weigh_page(_: Extent) -> list[Goal]:
@@ -205,7 +197,7 @@ def _sent(client: httpx.Client, address: str) -> int:
 
 @contextmanager
 def _house(*names: str) -> Iterator[House]:
-    """The servers of these names, each on the same world; granian only where it is installed."""
+    """The servers of these names, each on the same world."""
     world = simulated.make(_now())
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         folder = Path(place)
@@ -217,13 +209,7 @@ def _house(*names: str) -> Iterator[House]:
         servers = {}
         if NGINX in names:
             servers[NGINX] = stack.enter_context(processes.nginx(folder, images))
-        servers[UVICORN] = stack.enter_context(processes.ours(folder, str(store.root)))
-        if GRANIAN in names and _has_granian():
-            servers[GRANIAN] = stack.enter_context(
-                processes.ours(folder, str(store.root), API_SERVER="granian")
-            )
-        if BARE in names and GRANIAN in servers:
-            servers[BARE] = stack.enter_context(processes.granian_alone(folder, images))
+        servers[OURS] = stack.enter_context(processes.ours(folder, str(store.root)))
         if {REPLACED, ON_S3} & set(names):
             servers |= _on_s3(names, world, folder, stack)
         yield House(world, folder, servers)
@@ -251,13 +237,6 @@ def _addresses(house: House) -> tuple[list[str], list[str]]:
         [f"/data/2/{picture.old}/png" for picture in pictures],
         [f"/v1/images/{picture.new}" for picture in pictures],
     )
-
-
-def _has_granian() -> bool:
-    found = importlib.util.find_spec("granian") is not None
-    if not found:
-        print("\nGRANIAN ABSENT: its rows are missing; pip install granian", flush=True)
-    return found
 
 
 def _run(listening: Coroutine[Any, Any, events.Heard]) -> events.Heard:

@@ -97,17 +97,6 @@ def ours(folder: Path, store: str, **settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def granian_alone(folder: Path, images: Path) -> Iterator[Server]:
-    """granian with as many workers as cores, of an application that does nothing but return the images of a folder."""
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--http", "1", "--no-ws", "--factory"]
-    where = ["--port", str(port), "--workers", str(os.cpu_count() or 1), "benchmarks.api.granian_app:Bytes"]
-    environment = {**os.environ, "IMAGES": str(images), "PYTHONPATH": str(ROOT)}
-    with _running([*command, *where], port, folder, environment) as server:
-        yield server
-
-
-@contextmanager
 def replaced(folder: Path, s3: S3Server, bucket: str) -> Iterator[Server]:
     """The replaced way on a bucket."""
     (port,) = free_ports(1)

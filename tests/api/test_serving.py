@@ -1,6 +1,5 @@
-"""`python -m api` as uvicorn and as granian: processes of their own, on one store, that answer alike."""
+"""`python -m api`, with what runs ahead of the application, and uvicorn alone: processes that answer alike."""
 
-import importlib.util
 import os
 import resource
 import signal
@@ -15,7 +14,6 @@ import httpx
 import pytest
 
 from api.serving import MOST_OPEN
-from api.settings import ApiSettings
 from store.posix import PosixStore
 from tests.api.conftest import eventually
 from tests.api.test_process import ROOT, answers, free_port
@@ -31,11 +29,9 @@ OF_THE_SERVER = {
     "transfer-encoding",
 }
 
-needs_granian = pytest.mark.skipif(
-    importlib.util.find_spec("granian") is None,
-    reason="GRANIAN ABSENT: pip install 'radar-forecast-backend[granian]'",
-)
-SERVERS = ["uvicorn", pytest.param("granian", marks=needs_granian)]
+OURS = ("-m", "api")
+PLAIN = ("-m", "uvicorn", "api.app:app", "--no-access-log")
+"""Without what `python -m api` puts ahead of the application."""
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -49,12 +45,13 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(server: str, folder: Path, *before: str):
+def running(server: tuple[str, ...], folder: Path, *before: str):
     """The port and the process of a server; `before` is the beginning of the command."""
     port = free_port()
+    where = ("--port", str(port)) if server == PLAIN else ()
     process = subprocess.Popen(
-        [*before, sys.executable, "-m", "api"],
-        env=environment(folder, API_SERVER=server, API_PORT=str(port), API_WRITE_TOKEN="mine"),
+        [*before, sys.executable, *server, *where],
+        env=environment(folder, API_PORT=str(port), API_WRITE_TOKEN="mine"),
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
@@ -115,10 +112,9 @@ def answered(port: int, image: str) -> list[tuple[object, ...]]:
     ]
 
 
-@needs_granian
-def test_both_servers_give_the_same_answers(folder):
+def test_what_runs_ahead_of_the_application_answers_as_the_application_does(folder):
     image = made("KPDT", NOON).scan.layers["reflectivity"].tilts[0].images[0].name
-    with running("uvicorn", folder) as (one, _), running("granian", folder) as (other, _):
+    with running(OURS, folder) as (one, _), running(PLAIN, folder) as (other, _):
         ours, theirs = (answered(port, f"/v1/images/{image}") for port in (one, other))
         assert [each[1] for each in ours] == [
             *(200, 200, 200, 200, 206, 304, 200, 200, 308, 404, 200, 204, 401, 405, 200, 200, 400, 404)
@@ -127,10 +123,9 @@ def test_both_servers_give_the_same_answers(folder):
             assert its == mine
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_it_ends_soon_when_told_though_someone_listens(folder, server):
+def test_it_ends_soon_when_told_though_someone_listens(folder):
     with (
-        running(server, folder) as (port, process),
+        running(OURS, folder) as (port, process),
         socket.create_connection(("127.0.0.1", port), timeout=15) as wire,
     ):
         wire.sendall(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -145,40 +140,7 @@ def test_it_ends_soon_when_told_though_someone_listens(folder, server):
             pass
 
 
-def test_uvicorn_is_what_runs_where_nothing_is_said():
-    assert ApiSettings(_env_file=None).server == "uvicorn"
-
-
-@pytest.mark.parametrize(
-    ("setting", "code", "told"),
-    [
-        ("gunicorn", "from api.__main__ import serve, ApiSettings; serve(ApiSettings())", "API_SERVER"),
-        (
-            "granian",
-            "import sys; sys.modules['granian'] = None\n"
-            "from api.__main__ import serve, ApiSettings; serve(ApiSettings())",
-            "radar-forecast-backend[granian]",
-        ),
-    ],
-    ids=["unknown", "not installed"],
-)
-def test_a_server_that_cannot_be_had_is_refused_by_the_name_of_the_setting(tmp_path, setting, code, told):
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment(tmp_path, API_SERVER=setting),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode
-    assert told in ended.stderr
-    assert "API_SERVER" in ended.stderr
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_more_may_be_open_than_the_system_allows_at_first(server, folder):
-    with running(server, folder, "sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh") as (_, process):
+def test_more_may_be_open_than_the_system_allows_at_first(folder):
+    with running(OURS, folder, "sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh") as (_, process):
         allowed, most = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
     assert allowed == min(MOST_OPEN, most) > 256
