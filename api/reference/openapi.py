@@ -5,6 +5,8 @@ Every GET route answers HEAD as well, without a body.
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +15,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import models
-from api.reference.examples import EXAMPLES
 from api.replies.problems import Problem
 from api.v1.radar import reference as radar
 
@@ -170,7 +171,7 @@ def _merged(app: FastAPI) -> Json:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in definitions["$defs"].items():
         schemas.setdefault(name, schema)
-    for name, example in EXAMPLES.items():
+    for name, example in _examples().items():
         schemas[name]["examples"] = [example]
     own = document["paths"]
     document["paths"] = {
@@ -178,3 +179,11 @@ def _merged(app: FastAPI) -> Json:
         for path in [*PATHS, *(p for p in own if p not in PATHS)]
     }
     return document
+
+
+def _examples() -> dict[str, Json]:
+    """An answer of each model, as a server gives it on simulated data, with lists cut short."""
+    examples: dict[str, Json] = json.loads(
+        files(__package__).joinpath("examples.json").read_text(encoding="utf-8")
+    )
+    return examples

@@ -5,6 +5,7 @@ Values of the world behind the server are mixed in, so that routes are answered 
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import create_app
+from api.v1 import paging
 from store.posix import PosixStore
 from tests.api import abundance
 from tests.api.abundance import DAY, IMAGE, PLACE, STATION
@@ -303,3 +305,16 @@ def test_the_document_is_small_enough_to_read_and_the_same_each_time(server, doc
     assert again.json() == document
     assert len(again.content) < 200_000
     assert json.loads(again.content)["openapi"] == "3.1.0"
+
+
+def test_the_cursors_of_examples_are_such_as_are_given_out(document):
+    cursors = {
+        name: example["next_cursor"]
+        for name, schema in document["components"]["schemas"].items()
+        for example in schema.get("examples", ())
+        if isinstance(example, dict) and example.get("next_cursor")
+    }
+    assert len(cursors) >= 3
+    for name, text in cursors.items():
+        kind, *place = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        assert paging.cursor(kind, *place) == text, name
