@@ -8,6 +8,7 @@ What belongs here: what is expected, where it is, and listing a run. What does n
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 from collections import defaultdict
@@ -26,11 +27,11 @@ from dwd_assets.opendata.addresses import NWP, old_path, parse_old, parse_v1, v1
 from dwd_assets.opendata.errors import OpendataError
 from dwd_assets.opendata.folders import Lister
 from dwd_assets.periods.context import Log
-from dwd_assets.selection import POSITIONS, Selection
+from dwd_assets.selection import HEIGHTS, POSITIONS, Selection
 
 _MEMBER = re.compile(r"[0-9]{2,3}", re.ASCII)
 _PROBED = 3
-"""After so many folders in a row that are not there, a run that has not started is not listed further."""
+"""Where so many folders, drawn, show nothing, a run of which nothing is kept is not listed further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Series:
     """A parameter at one level, and what earlier runs of the same hour had of it; None if none had it.
 
     is_known: that is all that is wanted. Of hours that are wanted by now and were not then, those runs say nothing.
+    is_gone: a constant that they were looked through for in vain; it is asked for, and not missed.
     """
 
     key: FieldKey
@@ -74,11 +76,12 @@ class Series:
 
     pattern: Pattern | None
     is_known: bool
+    is_gone: bool = False
 
     def fields(self, pattern: Pattern | None = None) -> Iterator[FieldKey]:
         """The fields of a pattern, by default of the expected one; of a constant that is not known yet, step 0."""
         found = pattern or self.pattern
-        if found is None and self.key.level_type == "time-invariant":
+        if found is None and self.key.level_type == "time-invariant" and not self.is_gone:
             yield self.key
         for member, steps in found or ():
             for step in steps:
@@ -105,7 +108,16 @@ class Expectations:
             keys += old_fields(catalogue, run, selection)
         for key in keys:
             if selection.hours_of(key):
-                yield Series(key, self.history.pattern(key), self.history.knows(key, selection))
+                yield Series(
+                    key,
+                    self.history.pattern(key),
+                    self.history.knows(key, selection),
+                    self._is_gone(key, selection),
+                )
+
+    def _is_gone(self, key: FieldKey, selection: Selection) -> bool:
+        is_needed = key.parameter in {*POSITIONS, HEIGHTS}  # without them fields cannot be read
+        return key.level_type == "time-invariant" and not is_needed and self.history.lacked(key, selection)
 
     def of(
         self, catalogue: ModelCatalogue, selection: Selection, listed: Iterable[FieldKey] = ()
@@ -128,6 +140,8 @@ class Expectations:
             if not series.is_known:
                 elsewhere = self.history.elsewhere(series.key)
                 found += series.fields(elsewhere) if elsewhere is not None else ()
+                if series.is_gone:
+                    found.append(series.key)
         return self._fields(catalogue, selection, found)
 
     def unknown(self, catalogue: ModelCatalogue, selection: Selection) -> list[Series]:
@@ -158,13 +172,14 @@ class Expectations:
 class Listed:
     """What the server's own folders of a run show.
 
-    unread: the parameters and levels whose folders could not be listed or read whole. unknown: addresses that no key
-    stands for.
+    unread: the parameters and levels whose folders could not be listed or read whole. skipped: those that were not
+    listed, since the run has probably not started. unknown: addresses that no key stands for.
     """
 
     keys: tuple[FieldKey, ...]
     unread: tuple[FieldKey, ...]
     requests: int
+    skipped: tuple[FieldKey, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -178,25 +193,34 @@ class RunLister:
         self._lock = threading.Lock()
         self._has_members = False
 
-    def listed(self, series: Iterable[FieldKey]) -> Listed:
-        """What is there of these parameters and levels. What cannot be listed is reported, and costs no other."""
+    def listed(self, series: Iterable[FieldKey], draw: random.Random, *, has_started: bool) -> Listed:
+        """What is there of these parameters and levels. What cannot be listed is reported, and costs no other.
+
+        has_started: all are listed, whatever the first ones show.
+        """
         before, nameless = self._lister.requests, len(self._lister.nameless)
         keys_of: dict[str, list[FieldKey]] = defaultdict(list)
         for key in series:
             keys_of[self.folder(key)].append(key)
         folders = list(keys_of)
-        found: list[FieldKey] = []
-        # One at first: whether a run has members is found out once.
-        for folder in folders[:_PROBED]:
-            found += self._entries(folder)
-        if found or len(folders) <= _PROBED:
+        draw.shuffle(folders)  # those that a run lacks must not be the ones that are probed, pass after pass
+        probed, others = folders[:_PROBED], folders[_PROBED:]
+        # One after the other: whether a run has members is found out once.
+        found = [key for folder in probed for key in self._entries(folder)]
+        skipped = [] if found or has_started else others
+        if not skipped:
             with ThreadPoolExecutor(self._at_once, thread_name_prefix="listing") as pool:
-                for keys in pool.map(self._entries, folders[_PROBED:]):
+                for keys in pool.map(self._entries, others):
                     found += keys
         for page in self._lister.nameless[nameless:]:  # it may be the name of a file that nobody expects
             self._unread.update(folder for folder in folders if page.startswith(folder))
-        unread = tuple(key for folder in folders if folder in self._unread for key in keys_of[folder])
-        return Listed(tuple(found), unread, self._lister.requests - before, tuple(self._unknown))
+        return Listed(
+            keys=tuple(found),
+            unread=tuple(key for folder in folders if folder in self._unread for key in keys_of[folder]),
+            requests=self._lister.requests - before,
+            skipped=tuple(key for folder in skipped for key in keys_of[folder]),
+            unknown=tuple(self._unknown),
+        )
 
     def folder(self, key: FieldKey) -> str:
         """The folder of a parameter and level of a run, which has all its steps and members."""
@@ -209,11 +233,14 @@ class RunLister:
         try:
             names = self._v1_files(folder) if is_v1 else self._files(folder)
         except (OpendataError, FormatError) as fault:
-            with self._lock:
-                self._unread.add(folder)
-                self._report(f"not listed: {fault}")
+            self._not_listed(folder, str(fault))
             return []
         return list(self._keys(names, parse_v1 if is_v1 else parse_old))
+
+    def _not_listed(self, folder: str, why: str) -> None:
+        with self._lock:
+            self._unread.add(folder)
+            self._report(f"not listed: {why}")
 
     def _v1_files(self, folder: str) -> list[str]:
         """What lies below `.../r/<run>/`, of all members."""
@@ -231,7 +258,18 @@ class RunLister:
 
     def _of_members(self, folder: str) -> list[str]:
         members = [name for name in self._lister.folders(f"{folder}e/") if _MEMBER.fullmatch(name)]
-        return [file for member in members for file in self._files(f"{folder}e/{member}/s/")]
+        return [file for member in members for file in self._of_member(folder, f"{folder}e/{member}/s/")]
+
+    def _of_member(self, folder: str, place: str) -> list[str]:
+        """The files of a member that is listed; one of which nothing can be listed costs no other."""
+        try:
+            files = self._files(place)
+        except (OpendataError, FormatError) as fault:
+            self._not_listed(folder, str(fault))
+            return []
+        if not files:
+            self._not_listed(folder, f"{place} shows no file, though that member is listed")
+        return files
 
     def _files(self, folder: str) -> list[str]:
         return [f"{folder}{entry.name}" for entry in self._lister.entries(folder) if not entry.is_folder]

@@ -149,6 +149,15 @@ class RunHistory:
         """Whether some run of any hour was looked through for all steps of a series that are wanted."""
         return self._knows(key, selection, self._all_hours())
 
+    def lacked(self, key: FieldKey, selection: Selection) -> bool:
+        """Whether as many runs of the same hour as are remembered were looked through for a series in vain."""
+        series, wanted, shapes = series_of(key), selection.hours_of(key), self.history.shapes
+        return len(self._same_hour) == RUNS_REMEMBERED and all(
+            series not in shapes[each.shape].series
+            and covers(self._looked_for(each.rows, series, key), wanted)
+            for each in self._same_hour
+        )
+
     @property
     def _same_hour(self) -> tuple[SeenRun, ...]:
         return self.history.hours.get(_hour(self.run), ())

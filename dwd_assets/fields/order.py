@@ -9,9 +9,10 @@ the others: one of them is drawn, and asked for next.
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import zip_longest
 
 from dwd_assets.fields.expected import Field
 from dwd_assets.formats.fields import FieldKey
@@ -24,6 +25,9 @@ CALM = timedelta(minutes=10)
 
 _GAPS = 2
 """By how many the passed steps of a series that are absent may outnumber those that came, before it is left alone."""
+
+_HOPELESS = 32
+"""After so many passed steps that are absent, and none that came, nothing more is asked for in this pass."""
 
 _MOST_BREAKDOWNS = 8
 """After so many errors of the server one after the other, nothing more is asked for."""
@@ -41,13 +45,24 @@ class StepOrder:
 
     def __init__(self, fields: Iterable[Field], draw: random.Random, passed: int = -1) -> None:
         drawn = [(field.key.step_minutes, _is_constant(field.key), draw.random(), field) for field in fields]
-        self._ahead = deque(field for *_, field in sorted(drawn, key=lambda each: each[:3]))
+        in_order = [field for *_, field in sorted(drawn, key=lambda each: each[:3])]
+        self._draw = draw
+        self._passed = passed
+        self._left: dict[Series, dict[FieldKey, Field]] = defaultdict(dict)
+        """The passed fields that were not handed out yet."""
+
+        for field in in_order:
+            if self._is_passed(field.key):
+                self._left[_series(field.key)][field.key] = field
+        # The first of each series, then the second: so that each is heard of before a pass without success ends.
+        turns = [list(left.values()) for left in self._left.values()]
+        draw.shuffle(turns)
+        behind = [field for turn in zip_longest(*turns) for field in turn if field is not None]
+        self._ahead = deque([*behind, *(field for field in in_order if not self._is_passed(field.key))])
         self._all_constant = all(_is_constant(field.key) for field in self._ahead)
         telling = [field.key for field in self._ahead if self._tells(field.key)]
         self._series = len({_series(key) for key in telling})
         self._of_step = Counter(key.step_minutes for key in telling)
-        self._draw = draw
-        self._passed = passed
         self._came: Counter[int] = Counter()
         self._absent: Counter[int] = Counter()
         self._under_way: Counter[int] = Counter()
@@ -56,6 +71,7 @@ class StepOrder:
         self._skipped: set[Series] = set()
         self._latest: tuple[int, timedelta] = (-1, timedelta(0))
         self._breakdowns = 0
+        self._hopeless = 0
 
     def next(self) -> Field | None:
         """The next field; none where nothing is left, or nothing before more is known of what is under way.
@@ -64,13 +80,14 @@ class StepOrder:
         """
         while self._ahead:
             key = self._ahead[0].key
-            if self._is_skipped(key):
+            if self._is_skipped(key) or self._was_drawn(key):
                 self._ahead.popleft()
             elif self._is_doubtful(key):
                 return None
             else:
                 self._under_way[key.step_minutes] += 1
                 self._series_under_way[_series(key)] += 1
+                self._left[_series(key)].pop(key, None)
                 return self._ahead.popleft()
         return None
 
@@ -89,7 +106,10 @@ class StepOrder:
         self._absent[key.step_minutes] += self._tells(key)
         if self._is_passed(key):
             self._gaps[_series(key)] += 1
+            self._hopeless += 1
             self._draw_next(_series(key))
+            if self._hopeless >= _HOPELESS and not self._came:
+                self.stop()
         else:
             self._skipped.add(_series(key))
 
@@ -110,22 +130,19 @@ class StepOrder:
     def _is_skipped(self, key: FieldKey) -> bool:
         """Whether a field is probably absent too, by what was absent of its parameter and level."""
         series = _series(key)
-        # One that lags is asked for in the next pass: by then, the steps that others reach now are passed ones.
+        # Beyond what the run has passed one absence is enough: those steps are asked for when they are passed.
         most = _GAPS if self._is_passed(key) else 1
         return series in self._skipped or self._gaps[series] >= most
 
     def _draw_next(self, series: Series) -> None:
         """Ask next for some passed step of a series: it shows whether the series lags, or lacks only some steps."""
-        passed = [
-            number
-            for number, each in enumerate(self._ahead)
-            if _series(each.key) == series and self._is_passed(each.key)
-        ]
-        if passed:
-            number = self._draw.choice(passed)
-            drawn = self._ahead[number]
-            del self._ahead[number]
-            self._ahead.appendleft(drawn)
+        left = list(self._left[series].values())
+        if left:
+            self._ahead.appendleft(self._draw.choice(left))
+
+    def _was_drawn(self, key: FieldKey) -> bool:
+        """Whether a passed field was asked for already, out of its turn."""
+        return self._is_passed(key) and key not in self._left[_series(key)]
 
     def _tells(self, key: FieldKey) -> bool:
         """Whether a field's absence tells of its step: constants are there at step 0, or not at all."""

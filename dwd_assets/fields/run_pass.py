@@ -253,27 +253,33 @@ class RunPass:
             return
         started, catalogue = self._office.clock(), self._standing.catalogue
         lister = RunLister(self._lister, catalogue, self._report, self._office.settings.connections)
-        listed = lister.listed(each.key for each in series)
+        listed = lister.listed(
+            (each.key for each in series), self._draw(), has_started=any(map(is_served, self._kept.values()))
+        )
         for address in listed.unknown:
             self._report(f"{self._model}: no key stands for {address}")
-        if hidden := self._hidden(series, listed, is_late=started >= self._standing.deadline):
+        series = [each for each in series if each.key not in listed.skipped]
+        if hidden := self._hidden(series, listed):
             for key in hidden:
                 self._report(f"{self._model}: files that are kept are not listed in {lister.folder(key)}")
             listed = replace(listed, unread=(*listed.unread, *hidden))
+        if started >= self._standing.deadline and (late := _without_files(series, listed)):
+            self._report(
+                f"{self._model}: the run was listed when the server may have deleted some of it, so that "
+                f"{len(late)} folders without files prove nothing, such as {lister.folder(late[0])}"
+            )
+            listed = replace(listed, unread=(*listed.unread, *late))
         self._standing.take_listing(series, listed, started, is_all=is_all)
 
-    def _hidden(self, series: list[Series], listed: Listed, *, is_late: bool) -> list[FieldKey]:
-        """Parameters and levels of which nothing is listed and something came before: a server that is behind.
-
-        `is_late`: the server may be deleting the run, so that something that came and is not listed is enough.
-        """
+    def _hidden(self, series: list[Series], listed: Listed) -> list[FieldKey]:
+        """Parameters and levels of which something came before that is not listed: by a server that is behind."""
         standing = self._standing
         fields = (*standing.expected, *standing.candidates(standing.selection))
         came = {each.key for each in fields if is_served(self._kept.get(each.path))}
         gone = {series_of(key) for key in came.difference(listed.keys)}
-        if not is_late:
-            gone -= {series_of(key) for key in listed.keys}
-        hidden = [each.key for each in series if series_of(each.key) in gone]
+        hidden = [
+            each.key for each in series if series_of(each.key) in gone and each.key not in listed.unread
+        ]
         if any(key.grid == "regular" for key in hidden) and self._trees.v1:
             self._find_old_tree()
         return [key for key in hidden if key.grid != "regular" or not self._standing.old_is_gone]
@@ -302,9 +308,7 @@ class RunPass:
         if not fields:
             return
         office = self._office
-        order = StepOrder(
-            fields, random.Random(office.clock().isoformat()), self._standing.passed_step(self._kept, grid)
-        )
+        order = StepOrder(fields, self._draw(), self._standing.passed_step(self._kept, grid))
         keeper = Keeper(office, self._constants, self._identities, self._before.kept)
         asked: dict[str, Field] = {}
 
@@ -322,6 +326,10 @@ class RunPass:
         at_once = office.settings.connections + _SPARE_THREADS
         for fetched in fetch_each(office.client, next_wanted, handle, at_once=at_once):
             self._take(fetched, order, recorder)
+
+    def _draw(self) -> random.Random:
+        """Chance that differs from pass to pass, and is the same where a pass is played again."""
+        return random.Random(self._office.clock().isoformat())
 
     def _goes_on(self) -> bool:
         """Whether the store takes more."""
@@ -466,6 +474,12 @@ class RunPass:
             self._report(
                 f"{self._model}: the server lists nothing of {old_folder(self._model, self._run)} so far"
             )
+
+
+def _without_files(series: list[Series], listed: Listed) -> list[FieldKey]:
+    """The parameters and levels of which a listing shows nothing, as far as it could be read."""
+    shown = {series_of(key) for key in (*listed.keys, *listed.unread)}
+    return [each.key for each in series if series_of(each.key) not in shown]
 
 
 def _is_seen_whole(told: Ledger) -> bool:

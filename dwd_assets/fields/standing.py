@@ -47,8 +47,8 @@ so on, and a last time so long before the server deletes it.
 """
 
 _FREE_LISTINGS, _FREE_ROUNDS = 0.05, 3
-"""Until a run's listings are such a share of its files, or so many for each series, each pass lists again what of it
-could not be listed.
+"""Until a run's listings are such a share of its files, or as many as it takes to list all of it so often, each pass
+lists again what of it could not be listed.
 """
 
 _NAMED = 5
@@ -240,7 +240,7 @@ class Standing:
             each.path
             for each in self.expected
             if each.key not in self._fresh.keys
-            and each.key.level_type != "time-invariant"
+            and each.key.parameter not in {*POSITIONS, HEIGHTS}  # without them nothing can be read
             and series_of(each.key) in read
         )
 
@@ -316,8 +316,8 @@ class Standing:
 
     def _is_cheap_to_list(self) -> bool:
         """Whether what could not be listed can be listed again though it may still be unreadable."""
-        series = {series_of(each.key) for each in self.expected}
-        free = max(_FREE_LISTINGS * len(self.expected), _FREE_ROUNDS * len(series))
+        folders = {(series_of(each.key), each.key.member) for each in self.expected}
+        free = max(_FREE_LISTINGS * len(self.expected), _FREE_ROUNDS * 2 * len(folders))
         return self._listings + len(self._unlisted) <= free
 
     def _listing_due(self, kept: Mapping[str, Kept]) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -152,6 +153,32 @@ def test_a_parameter_that_is_gone_costs_two_requests_a_pass():
     came, absent = played(run(10, range(0, 600, 60)), lambda key: key.parameter != "p3", YOUNG, passed=540)
     assert len(came) == 9 * 10
     assert len(absent) == 2
+
+
+def test_a_run_that_ended_too_early_costs_few_requests_a_pass():
+    """Sixty parameters of twenty members, none of whose steps came, long after they should have been there."""
+    keys = [
+        replace(each.key, member=member) for each in run(60, range(0, 600, 60)) for member in range(1, 21)
+    ]
+    fields = [Field(key, archive_path(key)) for key in keys]
+    came, absent = played(fields, lambda key: False, YOUNG, at_once=20, passed=540)
+    assert came == []
+    assert len(absent) <= 32 + 20
+
+
+def test_among_parameters_that_are_gone_one_that_lacks_a_step_is_found():
+    fields = [*run(100, range(0, 600, 60)), *(field("alive", step) for step in range(0, 600, 60))]
+    found = []
+    for number in range(40):
+        order = StepOrder(fields, random.Random(number), 540)
+        while (each := order.next()) is not None:
+            if each.key.parameter == "alive" and each.key.step_minutes != 0:
+                found.append(number)
+                order.came(each.key, YOUNG)
+            else:
+                order.absent(each.key)
+    assert len(set(found)) > 4
+    assert len([number for number in found if number == found[0]]) == 9
 
 
 def test_a_parameter_that_lags_is_not_asked_for_steps_that_nothing_has_reached():
