@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import grimp
 import pytest
 
 PACKAGES = ("bzip2", "store", "orchestration", "nexrad_assets", "dwd_assets", "api")
@@ -19,15 +22,40 @@ ALLOWED = ("nexrad_assets.radar", "dwd_assets.formats", "bzip2", "store")
 """What the API may reach beside itself: the store, and science that needs neither Dagster nor the network."""
 
 
+GRAPH = """
+import json, sys
+import grimp
+graph = grimp.build_graph(*sys.argv[1:])
+json.dump(
+    {
+        "imported": {module: sorted(graph.find_modules_directly_imported_by(module)) for module in graph.modules},
+        "reached_by_api": sorted(graph.find_upstream_modules("api", as_package=True)),
+    },
+    sys.stdout,
+)
+"""
+
+
+@dataclass(frozen=True)
+class Imports:
+    """What each module imports, and what the API reaches by way of what it imports."""
+
+    imported: dict[str, list[str]]
+    reached_by_api: list[str]
+
+
 @cache
-def imports() -> grimp.ImportGraph:
-    return grimp.build_graph(*PACKAGES)
+def imports() -> Imports:
+    """By grimp, in a process of its own: its threads would stay in this one, which other tests fork."""
+    command = [sys.executable, "-c", GRAPH, *PACKAGES]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    return Imports(**json.loads(done.stdout))
 
 
 def floors() -> dict[str, set[str]]:
     """The names on each floor, by the package that they are in."""
     found = defaultdict(set)
-    for module in imports().modules:
+    for module in imports().imported:
         package, _, name = module.rpartition(".")
         if package:
             found[package].add(name)
@@ -43,10 +71,10 @@ def room(package: str, module: str) -> str | None:
 @pytest.mark.parametrize("package", sorted(floors()))
 def test_no_import_runs_back_up(package):
     arrows = defaultdict(set)
-    for module in imports().modules:
+    for module, imported in imports().imported.items():
         here = room(package, module)
-        for imported in imports().find_modules_directly_imported_by(module) if here else ():
-            there = room(package, imported)
+        for each in imported if here else ():
+            there = room(package, each)
             if there and there != here:
                 arrows[here].add(there)
     try:
@@ -70,8 +98,7 @@ def test_no_folder_of_other_files_has_more_either(folder):
 
 
 def test_the_api_reaches_only_the_store_and_science():
-    graph = imports()
-    reached = graph.find_upstream_modules("api", as_package=True)
+    reached = imports().reached_by_api
     assert any(module.startswith("nexrad_assets.radar.") for module in reached)
     others = {
         module

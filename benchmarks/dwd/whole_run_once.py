@@ -1,6 +1,6 @@
-"""One pass over a run by the checkout that PYTHONPATH names, as a program: `dwd_pass_once.py URL ARCHIVE RUN NOW`.
+"""One pass over a run by the checkout that PYTHONPATH names, as a program: `whole_run_once.py URL ARCHIVE RUN NOW`.
 
-It uses only what all checkouts have. Prints one JSON line.
+It uses only what all checkouts have, the first ones under other names. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ import sys
 from datetime import datetime
 
 from benchmarks.dwd.cost import Meter, quiet
-from dwd_assets.fields.model_runs import archive_run
-from dwd_assets.periods.context import open_office
 from dwd_assets.settings import DwdSettings
+
+try:
+    from dwd_assets.fields.model_runs import archive_run
+    from dwd_assets.periods.context import open_office
+except ModuleNotFoundError:
+    from dwd_assets.model_runs import archive_run
+    from dwd_assets.office import open_office
 
 
 def main(url: str, archive: str, run: str, now: str) -> None:

@@ -37,7 +37,7 @@ def decide_nothing(monkeypatch):
     """Makes every request fail that is not answered ahead of the other middleware."""
 
     def fail() -> None:
-        for module in ("shortpath", "polled"):
+        for module in ("fast.shortpath", "fast.polled"):
             monkeypatch.setattr(f"api.{module}.headers_of", lambda _: 1 / 0)
         monkeypatch.setattr("api.v1.routing._check_query", lambda *_: 1 / 0)
 
