@@ -8,15 +8,17 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from benchmarks.dwd.cost import Meter, quiet
 from dwd_assets.settings import DwdSettings
 
 try:
+    from benchmarks.dwd.cost import Meter, quiet
     from dwd_assets.fields.model_runs import archive_run
     from dwd_assets.periods.context import open_office
 except ModuleNotFoundError:
     from dwd_assets.model_runs import archive_run
     from dwd_assets.office import open_office
+
+    from benchmarks.dwd_cost import Meter, quiet
 
 
 def main(url: str, archive: str, run: str, now: str) -> None:
