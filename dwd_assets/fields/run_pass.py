@@ -263,10 +263,10 @@ class RunPass:
             for key in hidden:
                 self._report(f"{self._model}: files that are kept are not listed in {lister.folder(key)}")
             listed = replace(listed, unread=(*listed.unread, *hidden))
-        if started >= self._standing.deadline and (late := _without_files(series, listed)):
+        if started >= self._standing.deadline and (late := _unproven(series, listed)):
             self._report(
                 f"{self._model}: the run was listed when the server may have deleted some of it, so that "
-                f"{len(late)} folders without files prove nothing, such as {lister.folder(late[0])}"
+                f"what is not in {len(late)} folders may have been there, such as {lister.folder(late[0])}"
             )
             listed = replace(listed, unread=(*listed.unread, *late))
         self._standing.take_listing(series, listed, started, is_all=is_all)
@@ -476,10 +476,20 @@ class RunPass:
             )
 
 
-def _without_files(series: list[Series], listed: Listed) -> list[FieldKey]:
-    """The parameters and levels of which a listing shows nothing, as far as it could be read."""
-    shown = {series_of(key) for key in (*listed.keys, *listed.unread)}
-    return [each.key for each in series if series_of(each.key) not in shown]
+def _unproven(series: list[Series], listed: Listed) -> list[FieldKey]:
+    """The parameters and levels that may have had more than a listing shows that was made while a run is deleted.
+
+    That is where it shows nothing, and where no earlier run says how much there was; without those not read anyway.
+    """
+    shown, unread = {series_of(key) for key in listed.keys}, set(listed.unread)
+    return [
+        each.key
+        for each in series
+        if each.key not in unread
+        and (
+            series_of(each.key) not in shown or not (each.is_known or each.key.level_type == "time-invariant")
+        )
+    ]
 
 
 def _is_seen_whole(told: Ledger) -> bool:

@@ -235,7 +235,8 @@ class Standing:
         if not (self._listed_at and names and names <= self._unlisted):
             self._last_listing, self._unlisted = (self._fresh.at, self._series), frozenset()
         self._unlisted = (self._unlisted - names) | self._fresh.unread
-        read = self._fresh.series - self._fresh.unread
+        # While a run is deleted, what is not there any more may have been.
+        read = self._fresh.series - self._fresh.unread if at < self.deadline else frozenset[str]()
         self._unseen = frozenset(
             each.path
             for each in self.expected

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dwd_assets.fields.model_runs import archive_run
 from dwd_assets.simulator.catalogue import Catalogue, Parameter, constant, every
 from dwd_assets.simulator.faults import Fault
 from dwd_assets.simulator.server import Plan
@@ -73,6 +74,24 @@ def test_a_folder_that_was_read_only_when_the_run_was_deleted_proves_nothing(loc
         world.follow(NOON, until=DEADLINE + timedelta(hours=3))
         assert len(world.ledger(NOON).kept) == 5 * 5 + 2
         assert world.state(NOON) == "lost"
+
+
+def test_a_folder_that_was_read_only_while_the_run_was_deleted_proves_nothing(local_store):
+    """What it shows is fetched; nobody knows what it had before. Half a run stands for one that is half deleted."""
+    with opened(
+        local_store, NOON + timedelta(minutes=75), catalogue=SIX, fields=FIELDS, is_new=True
+    ) as world:
+        world.simulator.fail("*/p/T_2M/r/2026-09-16T12:00/s/", Fault.PAGE)
+        world.archive(NOON)
+        settled = replace(world.office, clock=lambda: NOON + timedelta(hours=5, minutes=30))
+        archive_run(settled, "icon-d2", NOON, world.lines.append)
+        assert not any("/t_2m/" in path for path in world.ledger(NOON).kept)
+        world.simulator.heal()
+        last = DEADLINE + timedelta(minutes=10)
+        done = archive_run(replace(world.office, clock=lambda: last), "icon-d2", NOON, world.lines.append)
+        assert 0 < done.fetched < 5
+        assert done.summary.state(last) == "partial"
+        assert any("may have been there" in line for line in done.faults)
 
 
 @pytest.mark.parametrize("fault", [Fault.NOT_FOUND, Fault.PAGE])
