@@ -27,7 +27,7 @@ _GAPS = 2
 """By how many the passed steps of a series that are absent may outnumber those that came, before it is left alone."""
 
 _HOPELESS = 32
-"""After so many passed steps that are absent, and none that came, nothing more is asked for in this pass."""
+"""After so many passed steps that are absent, before anything came, no more of them are asked for in this pass."""
 
 _MOST_BREAKDOWNS = 8
 """After so many errors of the server one after the other, nothing more is asked for."""
@@ -71,7 +71,7 @@ class StepOrder:
         self._skipped: set[Series] = set()
         self._latest: tuple[int, timedelta] = (-1, timedelta(0))
         self._breakdowns = 0
-        self._hopeless = 0
+        self._in_vain = 0
 
     def next(self) -> Field | None:
         """The next field; none where nothing is left, or nothing before more is known of what is under way.
@@ -106,10 +106,8 @@ class StepOrder:
         self._absent[key.step_minutes] += self._tells(key)
         if self._is_passed(key):
             self._gaps[_series(key)] += 1
-            self._hopeless += 1
+            self._in_vain += 0 if self._came else 1
             self._draw_next(_series(key))
-            if self._hopeless >= _HOPELESS and not self._came:
-                self.stop()
         else:
             self._skipped.add(_series(key))
 
@@ -132,7 +130,9 @@ class StepOrder:
         series = _series(key)
         # Beyond what the run has passed one absence is enough: those steps are asked for when they are passed.
         most = _GAPS if self._is_passed(key) else 1
-        return series in self._skipped or self._gaps[series] >= most
+        # Neither are the next steps asked for of a series whose passed steps are left for another pass.
+        is_hopeless = self._in_vain >= _HOPELESS and bool(self._left[series])
+        return is_hopeless or series in self._skipped or self._gaps[series] >= most
 
     def _draw_next(self, series: Series) -> None:
         """Ask next for some passed step of a series: it shows whether the series lags, or lacks only some steps."""

@@ -166,6 +166,18 @@ def test_a_run_that_ended_too_early_costs_few_requests_a_pass():
     assert len(absent) <= 32 + 20
 
 
+def test_parameters_that_lag_keep_back_none_of_the_next_steps_of_others():
+    lagging = [field(f"l{number}", step) for number in range(50) for step in range(60, 600, 60)]
+    others = [field(f"p{number}", step) for number in range(10) for step in range(120, 600, 60)]
+    came, _ = played(
+        [*lagging, *others],
+        lambda key: key.parameter.startswith("p") and key.step_minutes == 120,
+        YOUNG,
+        passed=60,
+    )
+    assert len(came) == 10
+
+
 def test_among_parameters_that_are_gone_one_that_lacks_a_step_is_found():
     fields = [*run(100, range(0, 600, 60)), *(field("alive", step) for step in range(0, 600, 60))]
     found = []
