@@ -57,4 +57,4 @@ $(VIEWER): $(VIEWER_SOURCES) | $(READY)
 
 clean:
 	rm -rf api/viewer/dist api/viewer/node_modules
-	rm -rf .venv .demo .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .demo .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .grimp_cache .import_linter_cache
